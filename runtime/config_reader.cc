@@ -83,7 +83,7 @@ class Reader {
   absl::Status ReadEntry(const YAML::Node& key, const YAML::Node& value, const std::string& path,
                          Message& message, std::set<std::string>& seen) {
     const std::string key_place = Place(key.Mark());
-    const absl::string_view owner = path.empty() ? "the run configuration" : path;
+    const std::string owner = path.empty() ? "the run configuration" : path;
     if (!key.IsScalar()) {
       return ErrorAt(key_place, absl::StrCat("a key of ", owner, " is ", DescribeNode(key),
                                              "; keys are plain names"));

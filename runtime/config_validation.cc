@@ -1,5 +1,6 @@
 #include "runtime/config_validation.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <map>
@@ -85,15 +86,17 @@ uint64_t PowerUpTo(uint64_t base, uint64_t exponent, uint64_t limit) {
   return std::min(power, limit + 1);
 }
 
-void CheckRun(const v1::RunConfig& config, Problems& problems) {
-  absl::string_view device = config.device();
+bool IsDevice(absl::string_view device) {
+  if (device == "auto" || device == "cpu") return true;
   int index = 0;
-  const bool cuda = absl::ConsumePrefix(&device, "cuda:") && !device.empty() &&
-                    absl::ascii_isdigit(static_cast<unsigned char>(device[0])) &&
-                    absl::SimpleAtoi(device, &index);
-  problems.Check(cuda || device == "auto" || device == "cpu", "device",
-                 absl::StrCat("\"", config.device(), "\""), "which is no device",
-                 "write auto, cpu or cuda:N");
+  return absl::ConsumePrefix(&device, "cuda:") && !device.empty() &&
+         absl::ascii_isdigit(static_cast<unsigned char>(device[0])) &&
+         absl::SimpleAtoi(device, &index);
+}
+
+void CheckRun(const v1::RunConfig& config, Problems& problems) {
+  problems.Check(IsDevice(config.device()), "device", absl::StrCat("\"", config.device(), "\""),
+                 "which is no device", "write auto, cpu or cuda:N");
   bool plain = !config.run_name().empty() && config.run_name().size() <= 64;
   for (const char c : config.run_name()) {
     const bool letter = absl::ascii_isalnum(static_cast<unsigned char>(c)) != 0;
@@ -163,14 +166,14 @@ void CheckEnvironment(const v1::RunConfig& config, Problems& problems) {
 void CheckBitSequence(const v1::RunConfig& config, Problems& problems) {
   const std::string key = "reward.bit_sequence.";
   const v1::BitSequenceRewardConfig& reward = config.reward().bit_sequence();
-  AtLeastOne(reward.modes(), key + "modes", problems);
-  Positive(reward.scale(), key + "scale", problems);
-  AtLeastOne(reward.found_distance(), key + "found_distance", problems);
   if (!config.environment().has_sequence()) {
     problems.Add("reward.bit_sequence",
                  "needs environment.sequence; choose that or another reward");
     return;
   }
+  AtLeastOne(reward.modes(), key + "modes", problems);
+  Positive(reward.scale(), key + "scale", problems);
+  AtLeastOne(reward.found_distance(), key + "found_distance", problems);
   const v1::SequenceConfig& sequence = config.environment().sequence();
   const uint64_t bits = uint64_t{sequence.max_length()} * sequence.word_length();
   problems.Check(sequence.alphabet() == "01", "environment.sequence.alphabet",
