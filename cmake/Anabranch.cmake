@@ -40,6 +40,8 @@ endif()
 add_library(anabranch_flags INTERFACE)
 target_compile_options(anabranch_flags INTERFACE
   -Wall -Wextra -Werror -pthread
+  # Nobody reads errno or floating-point traps; heeding them keeps loops with sqrt and ?: scalar.
+  -fno-math-errno -fno-trapping-math
   $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
 target_include_directories(anabranch_flags INTERFACE "${PROJECT_SOURCE_DIR}")
@@ -96,11 +98,15 @@ function(anabranch_library)
   add_library(anabranch::${arg_NAME} ALIAS ${target})
 endfunction()
 
+# What is shipped, without tests and benchmarks: `ninja programs`.
+add_custom_target(programs)
+
 # anabranch_binary(NAME anabranch-train SRCS main.cc DEPS ... [TORCH]) makes <build>/bin/anabranch-train.
 function(anabranch_binary)
   cmake_parse_arguments(PARSE_ARGV 0 arg "TORCH" "NAME" "SRCS;DEPS")
   _anabranch_check_arguments(anabranch_binary)
   _anabranch_executable(${arg_NAME})
+  add_dependencies(programs ${arg_NAME})
 endfunction()
 
 # anabranch_test(NAME hypergrid_test SRCS hypergrid_test.cc DEPS ... [TORCH] [FULL] [TIMEOUT seconds])
