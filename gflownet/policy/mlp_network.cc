@@ -2,40 +2,15 @@
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/native/CPUBlas.h>
 
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "gflownet/policy/gemm.h"
 #include "gflownet/policy/mlp_kernels.h"
 
 namespace anabranch {
 namespace {
-
-using at::native::TransposeType;
-
-// Row-major matrix products by a column-major GEMM, which sees every matrix transposed.
-
-// y = x · w + beta · y: x is [rows, in], w is [in, out].
-void Multiply(const float* x, const float* w, int64_t rows, int64_t in, int64_t out, float beta,
-              float* y) {
-  at::native::cpublas::gemm(TransposeType::NoTranspose, TransposeType::NoTranspose, out, rows, in,
-                            1.0f, w, out, x, in, beta, y, out);
-}
-
-// dw += xᵀ · dy.
-void AddWeightGradient(const float* x, const float* dy, int64_t rows, int64_t in, int64_t out,
-                       float* dw) {
-  at::native::cpublas::gemm(TransposeType::NoTranspose, TransposeType::Transpose, out, in, rows,
-                            1.0f, dy, out, x, in, 1.0f, dw, out);
-}
-
-// dx = dy · wᵀ.
-void InputGradient(const float* dy, const float* w, int64_t rows, int64_t in, int64_t out,
-                   float* dx) {
-  at::native::cpublas::gemm(TransposeType::Transpose, TransposeType::NoTranspose, in, rows, out,
-                            1.0f, w, out, dy, out, 0.0f, dx, in);
-}
 
 at::Tensor FromSpan(std::span<const float> values, int64_t width, at::Device device) {
   const auto rows = static_cast<int64_t>(values.size()) / width;
