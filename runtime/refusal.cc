@@ -3,10 +3,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 
 namespace anabranch {
 
-v1::Refusal Refuse(std::string_view reason, std::string_view field, std::optional<uint64_t> index,
+v1::Refusal Refuse(absl::string_view reason, absl::string_view field, std::optional<uint64_t> index,
                    std::string message) {
   v1::Refusal refusal;
   refusal.set_code(static_cast<int32_t>(absl::StatusCode::kInvalidArgument));
@@ -17,8 +18,8 @@ v1::Refusal Refuse(std::string_view reason, std::string_view field, std::optiona
   return refusal;
 }
 
-v1::Refusal RefuseMismatch(std::string_view reason, std::string_view field, std::string_view theirs,
-                           std::string_view ours) {
+v1::Refusal RefuseMismatch(absl::string_view reason, absl::string_view field,
+                           absl::string_view theirs, absl::string_view ours) {
   v1::Refusal refusal = Refuse(reason, field, std::nullopt,
                                absl::StrCat("is \"", theirs, "\", but \"", ours, "\" is in force"));
   refusal.set_code(static_cast<int32_t>(absl::StatusCode::kFailedPrecondition));

@@ -3,10 +3,10 @@
 #include <bit>
 #include <limits>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "google/protobuf/repeated_field.h"
 #include "runtime/refusal.h"
 
@@ -24,20 +24,20 @@ bool IsFinite(double value) {
   return (std::bit_cast<uint64_t>(value) << 1) < 0xFFE0000000000000ull;
 }
 
-Fault CheckSize(std::string_view field, int64_t found, int64_t expected, std::string_view what) {
+Fault CheckSize(absl::string_view field, int64_t found, int64_t expected, absl::string_view what) {
   if (found == expected) return std::nullopt;
   return Refuse(kReasonWrongLength, field, std::nullopt,
                 absl::StrCat("has ", found, " entries, expected ", expected, " (", what, ")"));
 }
 
 // As CheckSize, but an empty column is absent.
-Fault CheckOptional(std::string_view field, int64_t found, int64_t expected,
-                    std::string_view what) {
+Fault CheckOptional(absl::string_view field, int64_t found, int64_t expected,
+                    absl::string_view what) {
   return found == 0 ? std::nullopt : CheckSize(field, found, expected, what);
 }
 
 template <typename T>
-Fault CheckFinite(std::string_view field, const RepeatedField<T>& values) {
+Fault CheckFinite(absl::string_view field, const RepeatedField<T>& values) {
   int64_t bad = 0;
   for (const T value : values) bad += !IsFinite(value);
   if (bad == 0) return std::nullopt;
@@ -51,8 +51,8 @@ Fault CheckFinite(std::string_view field, const RepeatedField<T>& values) {
 }
 
 // Dictionary references: 0 is none, k > 0 names entry k - 1.
-Fault CheckIndex(std::string_view field, const RepeatedField<uint32_t>& index, int64_t n,
-                 int64_t entries, std::string_view dictionary) {
+Fault CheckIndex(absl::string_view field, const RepeatedField<uint32_t>& index, int64_t n,
+                 int64_t entries, absl::string_view dictionary) {
   if (Fault fault = CheckOptional(field, index.size(), n, "one per trajectory")) return fault;
   for (int i = 0; i < index.size(); ++i) {
     if (index[i] > entries) {
@@ -65,7 +65,7 @@ Fault CheckIndex(std::string_view field, const RepeatedField<uint32_t>& index, i
 }
 
 // Prefix sums of a column of lengths.
-Fault SumLengths(std::string_view field, const RepeatedField<uint32_t>& lengths,
+Fault SumLengths(absl::string_view field, const RepeatedField<uint32_t>& lengths,
                  std::vector<uint32_t>& sums) {
   sums.resize(lengths.size() + 1);
   uint64_t total = 0;
@@ -120,7 +120,12 @@ Fault CheckActions(const v1::TrajectoryBatch& batch, int64_t total) {
                                   "sum(lengths)")) {
     return fault;
   }
-  return CheckFinite("behaviour_log_probs", batch.behaviour_log_probs());
+  if (Fault fault = CheckFinite("behaviour_log_probs", batch.behaviour_log_probs())) return fault;
+  if (Fault fault =
+          CheckOptional("policy_log_probs", batch.policy_log_probs_size(), total, "sum(lengths)")) {
+    return fault;
+  }
+  return CheckFinite("policy_log_probs", batch.policy_log_probs());
 }
 
 Fault CheckInitialStates(const v1::TrajectoryBatch& batch) {
@@ -142,7 +147,7 @@ Fault CheckInitialStates(const v1::TrajectoryBatch& batch) {
 Fault CheckConditions(const v1::TrajectoryBatch& batch) {
   const v1::Conditions& conditions = batch.conditions();
   const int64_t k = conditions.count();
-  const std::pair<std::string_view, std::pair<int64_t, int64_t>> sizes[] = {
+  const std::pair<absl::string_view, std::pair<int64_t, int64_t>> sizes[] = {
       {"conditions.preferences",
        {conditions.preferences_size(), k * conditions.preference_width()}},
       {"conditions.features", {conditions.features_size(), k * conditions.feature_width()}}};
@@ -315,13 +320,13 @@ std::optional<v1::Refusal> CheckTrajectoryBatch(const v1::TrajectoryBatch& batch
 }
 
 int64_t ColumnBytes(const v1::TrajectoryBatch& b) {
-  const int64_t in_words = b.lengths_size() + b.actions_size() + b.action_values_size() +
-                           b.behaviour_log_probs_size() + b.initial_state_index_size() +
-                           b.condition_index_size() + b.statuses_size() +
-                           b.evaluation_counts_size() + b.source_index_size() + b.origins_size() +
-                           b.object_lengths_size() + b.initial_states().lengths_size() +
-                           b.conditions().inverse_temperatures_size() +
-                           b.conditions().preferences_size() + b.conditions().features_size();
+  const int64_t in_words =
+      b.lengths_size() + b.actions_size() + b.action_values_size() + b.behaviour_log_probs_size() +
+      b.policy_log_probs_size() + b.initial_state_index_size() + b.condition_index_size() +
+      b.statuses_size() + b.evaluation_counts_size() + b.source_index_size() + b.origins_size() +
+      b.object_lengths_size() + b.initial_states().lengths_size() +
+      b.conditions().inverse_temperatures_size() + b.conditions().preferences_size() +
+      b.conditions().features_size();
   const int64_t in_double_words = b.raw_values_size() + b.raw_standard_errors_size() +
                                   b.partial_raw_values_size() + b.log_rewards_size() +
                                   b.policy_generations_size() + b.policy_versions_size() +

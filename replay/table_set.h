@@ -1,0 +1,114 @@
+// The tables of a replay server, shared by threads: whoever must wait for pacing waits here.
+#ifndef ANABRANCH_REPLAY_TABLE_SET_H_
+#define ANABRANCH_REPLAY_TABLE_SET_H_
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "replay/replay_table.h"
+#include "replay/wait_meter.h"
+
+namespace anabranch {
+
+// Where a chunk goes.
+struct TableTarget {
+  int32_t table = 0;
+  std::span<const double> priorities;  // Empty, or one per row.
+};
+
+// How much of a sample comes from a table.
+struct TableDraw {
+  int32_t table = 0;
+  int64_t count = 0;
+};
+
+// Thread-safe. One lock for all tables, held for index arithmetic alone (nanoseconds per item), so
+// that an insert into several tables and a sample from several are each one event. Nothing is
+// copied, serialised or freed under it.
+//
+// An insert waits until every table's pacing admits it. A table's pacing is waived while a sample
+// that draws on it waits and can't be served even so: then more inserts are what everybody waits
+// for, and there can be no deadlock between tables.
+class TableSet {
+ public:
+  // INVALID_ARGUMENT for bad options, no table, or two of one name.
+  static absl::StatusOr<std::unique_ptr<TableSet>> Create(
+      std::span<const ReplayTableOptions> options, uint64_t seed);
+
+  int32_t size() const { return static_cast<int32_t>(tables_.size()); }
+  // −1 if there is none of this name.
+  int32_t Find(absl::string_view name) const;
+  const ReplayTableOptions& options(int32_t table) const { return options_[table]; }
+  // INVALID_ARGUMENT if the chunk is larger than one of the targets can hold.
+  absl::Status CheckFits(const Chunk& chunk, std::span<const TableTarget> targets) const;
+
+  // Blocks until the chunk is in all of its targets, which are distinct and which it fits.
+  // DEADLINE_EXCEEDED names the table waited for; once closed it is the status given to Close.
+  // Nothing was inserted then. After success the caller brings its other books up to date and then
+  // calls FinishInsert: a snapshot taken meanwhile waits for that.
+  absl::Status Insert(const ChunkRef& chunk, std::span<const TableTarget> targets,
+                      absl::Time deadline);
+  void FinishInsert();
+
+  // Blocks until all draws, from distinct tables, can be served; then appends their items to `out`.
+  // Errors as Insert's; nothing was drawn then.
+  absl::Status Sample(std::span<const TableDraw> draws, absl::Time deadline, SampledRows& out);
+
+  // Wakes everybody; from now on Insert and Sample return `why`, which isn't OK. The first of
+  // several calls counts.
+  void Close(absl::Status why);
+
+  void CountDuplicates(std::span<const TableTarget> targets, int64_t items);
+  struct Info {
+    ReplayTableStats stats;
+    WaitMeter::Report inserts_blocked;
+    WaitMeter::Report samples_blocked;
+  };
+  Info GetInfo(int32_t table) const;
+
+  // Calls `look` when no insert is half done and none can begin; it must not call back.
+  void Snapshot(absl::FunctionRef<void(std::span<const std::unique_ptr<ReplayTable>>)> look) const;
+  // Every table from its state. The set is empty. On error it is not to be used.
+  absl::Status Restore(std::span<const v1::ReplayTableState* const> states,
+                       std::span<const ChunkRef> chunks);
+
+ private:
+  struct Blocked {
+    WaitMeter inserts;
+    WaitMeter samples;
+  };
+
+  TableSet(std::vector<ReplayTableOptions> options,
+           std::vector<std::unique_ptr<ReplayTable>> tables)
+      : options_(std::move(options)), tables_(std::move(tables)), blocked_(tables_.size()) {}
+
+  // The first table that does not admit it, or −1.
+  int32_t InsertBlocker(int64_t rows, std::span<const TableTarget> targets) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  int32_t SampleBlocker(std::span<const TableDraw> draws) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool StarvesSample(int32_t table) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status Await(absl::FunctionRef<int32_t()> blocker, WaitMeter Blocked::* meter,
+                     absl::string_view who, absl::Time deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  const std::vector<ReplayTableOptions> options_;
+  mutable absl::Mutex mu_;
+  const std::vector<std::unique_ptr<ReplayTable>> tables_ ABSL_PT_GUARDED_BY(mu_);
+  std::vector<Blocked> blocked_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::span<const TableDraw>> waiting_samples_ ABSL_GUARDED_BY(mu_);
+  int64_t unfinished_inserts_ ABSL_GUARDED_BY(mu_) = 0;
+  absl::Status closed_ ABSL_GUARDED_BY(mu_);  // OK while open.
+};
+
+}  // namespace anabranch
+
+#endif  // ANABRANCH_REPLAY_TABLE_SET_H_
