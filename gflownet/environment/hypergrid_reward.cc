@@ -1,22 +1,13 @@
 #include "gflownet/environment/hypergrid_reward.h"
 
-#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "gflownet/environment/exact_decimal.h"
 
 namespace anabranch {
-namespace {
-
-// The shortest decimal that reads back as the same number.
-std::string Exact(double value) {
-  char digits[32];
-  return {digits, std::to_chars(digits, digits + sizeof(digits), value).ptr};
-}
-
-}  // namespace
 
 absl::Status HypergridRewardOptions::Validate() const {
   auto check = [](absl::string_view field, double value, bool ok, absl::string_view remedy) {
@@ -43,8 +34,8 @@ HypergridReward::HypergridReward(const HypergridOptions& grid,
     : grid_(grid),
       options_(options),
       fingerprint_(absl::StrCat("hypergrid-reward/1.0.0 dimensions=", grid.dimensions,
-                                " side=", grid.side, " r0=", Exact(options.r0), " r1=", Exact(options.r1),
-                                " r2=", Exact(options.r2))) {
+                                " side=", grid.side, " r0=", ExactDecimal(options.r0), " r1=", ExactDecimal(options.r1),
+                                " r2=", ExactDecimal(options.r2))) {
   objective_.name = "reward";
   objective_.minimum = options.r0;
   objective_.maximum = options.r0 + options.r1 + options.r2;

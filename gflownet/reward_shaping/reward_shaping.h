@@ -1,0 +1,73 @@
+// From raw objective values to the log-reward that a GFlowNet is trained on.
+#ifndef ANABRANCH_GFLOWNET_REWARD_SHAPING_REWARD_SHAPING_H_
+#define ANABRANCH_GFLOWNET_REWARD_SHAPING_REWARD_SHAPING_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gflownet/environment/reward_function.h"
+
+namespace anabranch {
+
+enum class RewardScale {
+  kLinear,  // Values are rewards, ≥ 0: log R = β · log Σ_i w_i r_i.
+  kLog,     // Values are log-rewards:  log R = β · Σ_i ±w_i v_i, minus where v_i is minimised.
+};
+
+enum class InvalidPolicy {
+  kReject,  // The trajectory is left out of training.
+  kFloor,   // It is kept with the lowest log-reward.
+};
+
+struct ObjectiveShaping {
+  std::string name;
+  double weight = 1.0;
+  bool maximize = true;  // Minimised objectives need kLog: 1/r, −r … is the user's choice to state.
+};
+
+struct RewardShapingOptions {
+  RewardScale scale = RewardScale::kLinear;
+  double exponent = 1.0;          // β
+  double min_log_reward = -100.;  // Of the result; also what a reward of 0 becomes.
+  InvalidPolicy invalid = InvalidPolicy::kReject;
+  std::vector<ObjectiveShaping> objectives;  // In the columns' order.
+
+  absl::Status Validate() const;
+};
+
+struct ShapedRewards {
+  std::vector<double> log_rewards;  // [n]; meaningless where not used.
+  std::vector<uint8_t> used;        // [n]; 0 = leave the trajectory out.
+};
+
+// A pure function: the same values give the same log-reward in every process, now and later, and its
+// hash says which function it was. Immutable and thread-safe.
+class RewardShaping {
+ public:
+  static absl::StatusOr<RewardShaping> Create(const RewardShapingOptions& options);
+
+  // Replaces `out`. INVALID_ARGUMENT names the column and its length, or object, objective and value
+  // of the first raw value that is not finite, and of the first negative linear reward. Objects that
+  // failed, or that miss a value that counts, are not used: no reward is ever invented.
+  absl::Status Shape(const RewardColumns& raw, ShapedRewards& out) const;
+
+  // 32 hexadecimal digits over all options.
+  const std::string& hash() const { return hash_; }
+  const RewardShapingOptions& options() const { return options_; }
+
+ private:
+  explicit RewardShaping(const RewardShapingOptions& options);
+  absl::Status CheckColumns(const RewardColumns& raw) const;
+  // log R of one object, whose values are all valid.
+  absl::StatusOr<double> LogReward(int64_t object, const double* values) const;
+
+  RewardShapingOptions options_;
+  std::string hash_;
+};
+
+}  // namespace anabranch
+
+#endif  // ANABRANCH_GFLOWNET_REWARD_SHAPING_REWARD_SHAPING_H_
