@@ -34,8 +34,7 @@ absl::StatusOr<std::unique_ptr<ExactEvaluator>> ExactEvaluator::Create(
   if (!found.ok()) return found.status();
   auto table = BuildTransitionTable(environment);
   if (!table.ok()) return table.status();
-  std::unique_ptr<ExactEvaluator> evaluator(
-      new ExactEvaluator(environment, *std::move(table)));
+  std::unique_ptr<ExactEvaluator> evaluator(new ExactEvaluator(environment, *std::move(table)));
   const int64_t n = evaluator->num_states();
   for (int64_t begin = 0; begin < n; begin += kChunkRows) {
     auto states = environment.state_space()->States(begin, std::min(n, begin + kChunkRows));
@@ -97,8 +96,7 @@ absl::Status ExactEvaluator::Push(const Chunk& chunk, std::span<const float> log
     }
     if (leaks || !(std::abs(sum - 1.0) <= kRowTolerance)) {
       return absl::InternalError(absl::StrCat(
-          "the policy's probabilities in state ", state, " of ",
-          environment_.spec().fingerprint,
+          "the policy's probabilities in state ", state, " of ", environment_.spec().fingerprint,
           leaks ? " include an illegal action" : absl::StrCat(" sum to ", sum)));
     }
     const int32_t stop = transitions_.stop_action;

@@ -31,9 +31,9 @@ class ExactEvaluator {
   // policy is conditioned on, the same in every state.
   //
   // Rows of P_F are normalised again in double, because float log-probabilities under large logits
-  // sum to 1 only to 1e-5, and the sampler draws from the normalised ones. INTERNAL, naming the state,
-  // where a row is off by more than 1e-3, holds a NaN or gives an illegal action a probability, and
-  // where the total mass is off by more than 1e-6. Below e^−745, u(x) counts as 0.
+  // sum to 1 only to 1e-5, and the sampler draws from the normalised ones. INTERNAL, naming the
+  // state, where a row is off by more than 1e-3, holds a NaN or gives an illegal action a
+  // probability, and where the total mass is off by more than 1e-6. Below e^−745, u(x) counts as 0.
   absl::StatusOr<std::vector<double>> LogDistribution(Policy& policy,
                                                       std::span<const float> condition = {});
 
@@ -47,8 +47,8 @@ class ExactEvaluator {
 
   ExactEvaluator(const Environment& environment, TransitionTable transitions);
   // Pushes the mass of the chunk's states on to their children.
-  absl::Status Push(const Chunk& chunk, std::span<const float> log_forward,
-                    std::span<double> mass, std::span<double> log_terminal) const;
+  absl::Status Push(const Chunk& chunk, std::span<const float> log_forward, std::span<double> mass,
+                    std::span<double> log_terminal) const;
 
   const Environment& environment_;
   TransitionTable transitions_;

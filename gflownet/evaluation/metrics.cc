@@ -46,7 +46,8 @@ absl::Status CheckLengths(absl::string_view a, size_t size_a, absl::string_view 
 
 // p log(p / q) with 0 log 0 = 0.
 double KlTerm(double log_p, double log_q) {
-  return log_p == -kInfinity ? 0.0 : std::exp(log_p) * (log_p - log_q);
+  const double p = std::exp(log_p);
+  return p == 0.0 ? 0.0 : p * (log_p - log_q);
 }
 
 }  // namespace
@@ -94,8 +95,7 @@ absl::StatusOr<std::vector<double>> TargetDistribution(std::span<const double> l
 
 absl::StatusOr<double> ExpectedReward(std::span<const double> log_p,
                                       std::span<const double> log_rewards) {
-  absl::Status status =
-      CheckLengths("log_p", log_p.size(), "log_rewards", log_rewards.size());
+  absl::Status status = CheckLengths("log_p", log_p.size(), "log_rewards", log_rewards.size());
   if (status.ok()) status = CheckDistribution("log_p", log_p);
   if (status.ok()) status = CheckLogs("log_rewards", log_rewards);
   if (!status.ok()) return status;

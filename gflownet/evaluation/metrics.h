@@ -20,8 +20,8 @@ struct DistributionDistances {
 };
 
 // `log_p` and `log_q` are log-probabilities of the same states in the same order; −∞ is probability
-// 0. INVALID_ARGUMENT for different lengths, for none, for a NaN or +∞ (naming its index), and for a
-// sum that is off 1 by more than 1e-4.
+// 0. INVALID_ARGUMENT for different lengths, for none, for a NaN or +∞ (naming its index), and for
+// a sum that is off 1 by more than 1e-4.
 absl::StatusOr<DistributionDistances> CompareDistributions(std::span<const double> log_p,
                                                            std::span<const double> log_q);
 
@@ -36,8 +36,8 @@ absl::StatusOr<std::vector<double>> TargetDistribution(std::span<const double> l
 absl::StatusOr<double> ExpectedReward(std::span<const double> log_p,
                                       std::span<const double> log_rewards);
 
-// The mean of the k largest values, or of all where they are fewer. INVALID_ARGUMENT for k < 1, for no
-// values, and for a NaN (naming its index).
+// The mean of the k largest values, or of all where they are fewer. INVALID_ARGUMENT for k < 1, for
+// no values, and for a NaN (naming its index).
 absl::StatusOr<double> TopKMean(std::span<const double> values, int64_t k);
 
 }  // namespace anabranch

@@ -86,9 +86,9 @@ absl::Status CheckParents(const Environment& environment, const TransitionTable&
   }
   for (int64_t s = 0; s < table.num_states; ++s) {
     if (entered[s] != table.num_parents[s]) {
-      return absl::InternalError(absl::StrCat(
-          environment.spec().fingerprint, ": state ", s, " is the child of ", entered[s],
-          " edges and has ", table.num_parents[s], " backward actions"));
+      return absl::InternalError(absl::StrCat(environment.spec().fingerprint, ": state ", s,
+                                              " is the child of ", entered[s], " edges and has ",
+                                              table.num_parents[s], " backward actions"));
     }
   }
   return absl::OkStatus();
@@ -105,9 +105,9 @@ absl::StatusOr<TransitionTable> BuildTransitionTable(const Environment& environm
   }
   const int64_t n = space->num_states();
   if (n > kMaxEntries / std::max<int64_t>(1, spec.num_forward_actions)) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        spec.fingerprint, " has ", n, " states with ", spec.num_forward_actions,
-        " actions each; tables of at most ", kMaxEntries, " entries are built"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat(spec.fingerprint, " has ", n, " states with ", spec.num_forward_actions,
+                     " actions each; tables of at most ", kMaxEntries, " entries are built"));
   }
   TransitionTable table;
   table.num_states = n;

@@ -28,8 +28,8 @@ struct TransitionTable {
 };
 
 // Asks the environment for every state and edge. FAILED_PRECONDITION where it can't be enumerated;
-// RESOURCE_EXHAUSTED where the tables would have more than 2^28 entries; INTERNAL, naming the states,
-// where the numbering is not topological or forward and backward edges disagree.
+// RESOURCE_EXHAUSTED where the tables would have more than 2^28 entries; INTERNAL, naming the
+// states, where the numbering is not topological or forward and backward edges disagree.
 absl::StatusOr<TransitionTable> BuildTransitionTable(const Environment& environment);
 
 // [num_states] the objects of the terminal states; of states that are none, empty strings.
