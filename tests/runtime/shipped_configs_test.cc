@@ -1,16 +1,18 @@
 // What is shipped works, and what is documented is true.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
-#include <regex>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "runtime/config.h"
 #include "runtime/config_names.h"
 
@@ -81,24 +83,31 @@ TEST(ShippedConfigs, KeysThatScriptsRelyOnCanBeSet) {
   EXPECT_EQ(config->device(), "cuda:1");
 }
 
-// "Default X." of each `Message.field` in config.proto, as far as X is one literal.
+// X where a comment says "Default X." and X is one literal; else empty.
+std::string DocumentedDefault(absl::string_view comment) {
+  const size_t begin = comment.find("Default ");
+  if (begin == absl::string_view::npos) return "";
+  comment.remove_prefix(begin + sizeof("Default ") - 1);
+  const absl::string_view value =
+      comment.substr(0, std::min(comment.find(". "), comment.find(" (")));
+  return value.find(' ') == absl::string_view::npos ? std::string(value) : "";
+}
+
+// By `Message.field`, from the comments in config.proto.
 std::map<std::string, std::string> DocumentedDefaults() {
-  const std::string text = *PosixFileSystem()->Read(ANABRANCH_CONFIG_PROTO);
-  const std::regex message("^message (\\w+).*");
-  const std::regex field("^  (?:optional|repeated)? ?\\w+ (\\w+) = \\d+;");
-  const std::regex value("Default (\"[^\"]*\"|[-+\\w.]*[\\w,]*\\w)(?:\\.| \\()");
   std::map<std::string, std::string> defaults;
   std::string owner, comment;
-  std::smatch match;
+  const std::string text = *PosixFileSystem()->Read(ANABRANCH_CONFIG_PROTO);
   for (const std::string& line : std::vector<std::string>(absl::StrSplit(text, '\n'))) {
-    if (std::regex_search(line, match, message)) owner = match[1];
+    const std::vector<std::string> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
+    if (absl::StartsWith(line, "message ")) owner = words[1];
     if (absl::StartsWith(line, "  //")) {
-      comment += line.substr(4);
+      absl::StrAppend(&comment, line.substr(4));
       continue;
     }
-    std::smatch documented;
-    if (std::regex_search(line, match, field) && std::regex_search(comment, documented, value)) {
-      defaults[owner + "." + match[1].str()] = documented[1];
+    const std::string value = DocumentedDefault(comment + " ");
+    if (absl::StartsWith(line, "  optional ") && !value.empty()) {
+      defaults[absl::StrCat(owner, ".", words[2])] = value;
     }
     comment.clear();
   }
