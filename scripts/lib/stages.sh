@@ -58,9 +58,14 @@ stage() {
   return 1
 }
 
-# stage_or_skip NAME COMMAND... is the same for a check that exits 77 where it can't be made; the last
-# line of its log is the reason.
-stage_or_skip() {
+# check NAME COMMAND... is a stage on which no other depends.
+check() {
+  stage "$@" || true
+}
+
+# check_or_skip NAME COMMAND... is the same for one that exits 77 where it can't be made; the last line of
+# its log is the reason.
+check_or_skip() {
   local code=0
   run_logged "$@" || code=$?
   case $code in
