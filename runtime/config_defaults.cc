@@ -41,6 +41,9 @@ constexpr Default kDefaults[] = {
     {"reward.bit_sequence.modes", "60"},
     {"reward.bit_sequence.seed", "0"},
     {"reward.bit_sequence.scale", "1"},
+    {"reward.sequence_modes.modes", "8"},
+    {"reward.sequence_modes.seed", "0"},
+    {"reward.sequence_modes.scale", "1"},
     {"reward_shaping.exponent", "1"},
     {"reward_shaping.min_log_reward", "-100"},
     {"reward_shaping.invalid", "reject"},
@@ -120,22 +123,28 @@ void ChooseAlternatives(v1::RunConfig& config) {
   }
 }
 
+void FillFoundDistance(const v1::SequenceConfig& sequence, v1::RewardConfig& reward) {
+  const uint64_t letters = uint64_t{sequence.max_length()} * sequence.word_length();
+  const auto quarter = static_cast<uint32_t>(std::max<uint64_t>(letters / 4, 1));
+  if (reward.has_bit_sequence() && !reward.bit_sequence().has_found_distance()) {
+    reward.mutable_bit_sequence()->set_found_distance(quarter);
+  }
+  if (reward.has_sequence_modes() && !reward.sequence_modes().has_found_distance()) {
+    reward.mutable_sequence_modes()->set_found_distance(quarter);
+  }
+}
+
 // Defaults that depend on other values.
 void FillDependent(v1::RunConfig& config) {
   if (config.environment().has_sequence()) {
     v1::SequenceConfig& sequence = *config.mutable_environment()->mutable_sequence();
     if (!sequence.has_min_length()) sequence.set_min_length(sequence.max_length());
-    if (config.reward().has_bit_sequence() &&
-        !config.reward().bit_sequence().has_found_distance()) {
-      const uint64_t letters = uint64_t{sequence.max_length()} * sequence.word_length();
-      config.mutable_reward()->mutable_bit_sequence()->set_found_distance(
-          static_cast<uint32_t>(std::max<uint64_t>(letters / 4, 1)));
-    }
+    FillFoundDistance(sequence, *config.mutable_reward());
   }
   v1::RewardShapingConfig& shaping = *config.mutable_reward_shaping();
   if (shaping.scale() == v1::REWARD_SCALE_UNSPECIFIED) {
-    shaping.set_scale(config.reward().has_bit_sequence() ? v1::REWARD_SCALE_LOG
-                                                         : v1::REWARD_SCALE_LINEAR);
+    shaping.set_scale(config.reward().has_hypergrid() ? v1::REWARD_SCALE_LINEAR
+                                                      : v1::REWARD_SCALE_LOG);
   }
   for (v1::ObjectiveShaping& objective : *shaping.mutable_objectives()) {
     if (!objective.has_weight()) objective.set_weight(1);

@@ -192,6 +192,26 @@ void CheckBitSequence(const v1::RunConfig& config, Problems& problems) {
                  absl::StrCat("but ", bits, " bits have only ", possible, " modes"), "lower it");
 }
 
+void CheckSequenceModes(const v1::RunConfig& config, Problems& problems) {
+  const std::string key = "reward.sequence_modes.";
+  const v1::SequenceModesRewardConfig& reward = config.reward().sequence_modes();
+  if (!config.environment().has_sequence()) {
+    problems.Add("reward.sequence_modes",
+                 "needs environment.sequence; choose that or another reward");
+    return;
+  }
+  AtLeastOne(reward.modes(), key + "modes", problems);
+  Positive(reward.scale(), key + "scale", problems);
+  AtLeastOne(reward.found_distance(), key + "found_distance", problems);
+  const v1::SequenceConfig& sequence = config.environment().sequence();
+  const uint64_t letters = uint64_t{sequence.max_length()} * sequence.word_length();
+  const double possible =
+      std::pow(static_cast<double>(sequence.alphabet().size()), static_cast<double>(letters));
+  problems.Check(reward.modes() <= possible, key + "modes", reward.modes(),
+                 absl::StrCat("but there are only ", possible, " sequences of the greatest length"),
+                 "lower it");
+}
+
 void CheckReward(const v1::RunConfig& config, Problems& problems) {
   switch (config.reward().oracle_case()) {
     case v1::RewardConfig::kHypergrid:
@@ -202,6 +222,8 @@ void CheckReward(const v1::RunConfig& config, Problems& problems) {
       return;
     case v1::RewardConfig::kBitSequence:
       return CheckBitSequence(config, problems);
+    case v1::RewardConfig::kSequenceModes:
+      return CheckSequenceModes(config, problems);
     case v1::RewardConfig::ORACLE_NOT_SET:
       break;
   }

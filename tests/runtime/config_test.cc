@@ -333,7 +333,7 @@ void ExpectAllSet(const google::protobuf::Message& message, const std::string& p
 TEST(FillDefaults, LeavesNothingUnset) {
   ExpectAllSet(Load(kGrid), "");
   ExpectAllSet(Load("environment: {sequence: {}}\n"
-                    "reward: {bit_sequence: {modes: 4}}\n"
+                    "reward: {sequence_modes: {}}\n"
                     "reward_shaping: {objectives: [{name: a}]}\n"
                     "objective: {var_grad: {}}\n"
                     "replay: {tables: [{name: a, selector: uniform}]}\n"),

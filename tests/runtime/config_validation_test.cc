@@ -100,6 +100,16 @@ TEST(ValidateRunConfig, RewardMustFitTheEnvironment) {
   EXPECT_THAT(bits("max_length: 8", "modes: 1, scale: 0"), HasSubstr("scale is 0, must be"));
 }
 
+TEST(ValidateRunConfig, SequenceModesMustExist) {
+  EXPECT_THAT(GridRefusal("reward: {sequence_modes: {}}\n"),
+              HasSubstr("run.yaml:2:26: reward.sequence_modes needs environment.sequence"));
+  const std::string sequence = "environment: {sequence: {alphabet: ACG, max_length: 2}}\n";
+  EXPECT_THAT(Refusal(sequence + "reward: {sequence_modes: {modes: 10}}\n"),
+              HasSubstr("modes is 10, but there are only 9 sequences of the greatest length"));
+  EXPECT_THAT(Refusal(sequence + "reward: {sequence_modes: {modes: 0}}\n"),
+              HasSubstr("modes is 0, must be at least 1"));
+}
+
 TEST(ValidateRunConfig, ShapingMustYieldAFiniteLogReward) {
   EXPECT_THAT(GridRefusal("reward_shaping: {exponent: 0}"),
               HasSubstr("run.yaml:2:28: reward_shaping.exponent is 0"));

@@ -169,7 +169,11 @@ TEST(DocumentedDefaults, AreTheRealOnes) {
   ASSERT_TRUE(bits.ok() && grid.ok()) << bits.status() << grid.status();
   EXPECT_EQ(documented.at("BitSequenceRewardConfig.modes"), "60");
   documented.erase("BitSequenceRewardConfig.modes");
+  const auto letters =
+      ParseRunConfig("environment: {sequence: {}}\nreward: {sequence_modes: {}}\n", "run.yaml");
+  ASSERT_TRUE(letters.ok()) << letters.status();
   std::set<std::string> compared = CompareDefaults(*grid, documented);
+  compared.merge(CompareDefaults(*letters, documented));
   compared.merge(CompareDefaults(*bits, documented));
   for (const auto& [key, value] : documented) {
     EXPECT_EQ(compared.count(key), 1u) << key << " is documented, but has no default";
