@@ -96,12 +96,31 @@ absl::StatusOr<v1::CheckpointManifest> ReadManifest(const FileSystem& file_syste
   return manifest;
 }
 
+template <typename Messages>
+void SortByName(Messages& messages) {
+  std::sort(messages.begin(), messages.end(),
+            [](const auto& a, const auto& b) { return a.name() < b.name(); });
+}
+
 bool IsPlainName(absl::string_view name) {
   return !name.empty() && name != "." && name != ".." && !absl::StrContains(name, '/') &&
          name != kManifest && name != kSums;
 }
 
 }  // namespace
+
+void AddCounter(v1::CheckpointManifest& manifest, const std::string& name, int64_t value) {
+  v1::Counter* counter = manifest.add_counters();
+  counter->set_name(name);
+  counter->set_value(static_cast<uint64_t>(value));
+}
+
+int64_t FindCounter(const v1::CheckpointManifest& manifest, const std::string& name) {
+  for (const v1::Counter& counter : manifest.counters()) {
+    if (counter.name() == name) return static_cast<int64_t>(counter.value());
+  }
+  return 0;
+}
 
 absl::Status CheckOwner(const v1::CheckpointManifest& manifest, const std::string& path,
                         const CheckpointOwner& owner) {
@@ -174,6 +193,9 @@ absl::StatusOr<CheckpointStore::Saved> CheckpointStore::Save(
     v1::CheckpointManifest manifest, const std::map<std::string, std::string>& files) {
   manifest.set_format_version(kCheckpointFormatVersion);
   manifest.clear_files();
+  SortByName(*manifest.mutable_random_streams());
+  SortByName(*manifest.mutable_counters());
+  SortByName(*manifest.mutable_gauges());
   for (const auto& [name, content] : files) {
     if (!IsPlainName(name)) {
       return absl::InvalidArgumentError(absl::StrCat("'", name, "' is no name for a file"));

@@ -28,6 +28,10 @@ struct Checkpoint {
   std::map<std::string, std::string> files;  // Content by name, without manifest and sums.
 };
 
+// Counts of a manifest, by name; one that isn't there is 0.
+void AddCounter(v1::CheckpointManifest& manifest, const std::string& name, int64_t value);
+int64_t FindCounter(const v1::CheckpointManifest& manifest, const std::string& name);
+
 // Whom a checkpoint must belong to. An empty string asks for nothing.
 struct CheckpointOwner {
   std::string run_id;
@@ -67,9 +71,10 @@ class CheckpointStore {
   CheckpointStore(FileSystem* file_system, std::string directory, int64_t keep);
 
   // Temporary directory → files, synced → manifest → sums → sync → rename → sync parent. `manifest`
-  // needs no files and no format version: they are filled in. When it fails (RESOURCE_EXHAUSTED for
-  // a full disk) the older checkpoints are as they were. A checkpoint of the same step is replaced
-  // if it is whole; a damaged one is moved aside as `damaged-step-…`.
+  // needs no files, format version or order: files are filled in, all lists are sorted by name.
+  // When it fails (RESOURCE_EXHAUSTED for a full disk) the older checkpoints are as they were. A
+  // checkpoint of the same step is replaced if it is whole; a damaged one is moved aside as
+  // `damaged-step-…`.
   absl::StatusOr<Saved> Save(v1::CheckpointManifest manifest,
                              const std::map<std::string, std::string>& files);
 

@@ -1,0 +1,124 @@
+// The learner: samples batches, trains the model, publishes snapshots.
+#ifndef ANABRANCH_LEARNER_LEARNER_H_
+#define ANABRANCH_LEARNER_LEARNER_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gflownet/environment/environment.h"
+#include "gflownet/objective/objective.h"
+#include "gflownet/policy/model.h"
+#include "gflownet/reward_shaping/reward_shaping.h"
+#include "learner/checkpoint.h"
+#include "learner/training_step.h"
+#include "runtime/channels.h"
+#include "runtime/components/run_identity.h"
+#include "runtime/trajectory_codec.h"
+
+namespace anabranch {
+
+struct LearnerOptions {
+  RunIdentity identity;
+  uint64_t generation = 1;  // Higher than that of any learner of this run before.
+  TrainingStepOptions training;
+  int64_t publish_every_steps = 1;
+  // So many batches in a row that can't be trained on end the run: it has diverged.
+  int64_t max_unusable_in_row = 100;
+
+  absl::Status Validate() const;
+};
+
+// Counted since the run began.
+struct LearnerCounters {
+  int64_t steps = 0;         // Batches taken, unusable ones too.
+  int64_t trajectories = 0;  // Trained on, repeats counted.
+  int64_t transitions = 0;
+  int64_t non_finite = 0;  // Batches whose loss or gradient wasn't finite; the model is as it was.
+  int64_t left_out = 0;    // Trajectories that reward shaping leaves out.
+};
+
+// Where its time went, in seconds, added up over steps.
+struct LearnerTimes {
+  double sample = 0;  // Mostly waiting for actors.
+  double decode = 0;
+  double build = 0;
+  double forward_backward = 0;
+  double optimizer = 0;
+  double publish = 0;
+};
+
+// One thread uses it at a time. Environment, model, objective, shaping and sink outlive it.
+class Learner {
+ public:
+  static absl::StatusOr<std::unique_ptr<Learner>> Create(const LearnerOptions& options,
+                                                         const Environment& environment,
+                                                         Model& model, const Objective& objective,
+                                                         const RewardShaping& shaping,
+                                                         WeightSink& weights);
+
+  // Where batches come from, from now on.
+  void SetSamples(std::unique_ptr<SampleStream> samples) { samples_ = std::move(samples); }
+
+  // Once before the first step, so that actors can begin: the parameters as they are or, after a
+  // repeating Restore, the snapshot that was the newest then.
+  absl::Status PublishFirst();
+
+  // Takes one batch and trains on it. Blocks until replay has one. Log-rewards come from raw
+  // values, never from the cached column. A batch that can't be trained on is counted and left
+  // behind; the result then says that it wasn't applied. FAILED_PRECONDITION for a batch of another
+  // run or environment, and when max_unusable_in_row is reached. RESOURCE_EXHAUSTED when LibTorch
+  // has no memory, INTERNAL for its other exceptions.
+  absl::StatusOr<TrainingResult> Step();
+  // As Step, but nothing where Step would block.
+  absl::StatusOr<std::optional<TrainingResult>> TryStep();
+
+  const LearnerCounters& counters() const { return counters_; }
+  LearnerTimes times() const;
+  v1::PolicyVersion policy_version() const { return version_; }
+  // What the learning rates are multiplied with in the next step.
+  double rate_factor();
+
+  // Model, moments and counts into a checkpoint, and back. Restore is for before the first step;
+  // FAILED_PRECONDITION names the first parameter that doesn't fit. `repeat` goes on with the
+  // checkpoint's own generation and version, as if never interrupted.
+  absl::Status Save(v1::CheckpointManifest& manifest, std::map<std::string, std::string>& files);
+  absl::Status Restore(const Checkpoint& checkpoint, bool repeat);
+
+ private:
+  Learner(const LearnerOptions& options, const Environment& environment, Model& model,
+          const Objective& objective, const RewardShaping& shaping, WeightSink& weights);
+
+  absl::StatusOr<TrainingResult> Train(v1::SampledBatch sampled);
+  absl::Status CheckIdentity(const v1::TrajectoryBatch& batch) const;
+  absl::StatusOr<TrainingResult> TrainOn(const EvaluatedTrajectories& columns);
+  absl::Status AfterStep(const TrainingResult& result);
+
+  absl::Status Publish();
+  std::shared_ptr<WeightSnapshot> MakeSnapshot(const at::Tensor& values) const;
+
+  const LearnerOptions options_;
+  Model& model_;
+  const RewardShaping& shaping_;
+  WeightSink& weights_;
+  std::unique_ptr<SampleStream> samples_;
+  LearningRateOptions learning_rate_;
+  TrainingStep training_;
+  const std::string schema_;
+  v1::PolicyVersion version_;                     // Of the newest snapshot.
+  std::shared_ptr<const WeightSnapshot> newest_;  // Published, or to be published first.
+  LearnerCounters counters_;
+  LearnerTimes times_;
+  int64_t unusable_in_row_ = 0;
+  ShapedRewards shaped_;
+  std::vector<float> log_rewards_;
+};
+
+}  // namespace anabranch
+
+#endif  // ANABRANCH_LEARNER_LEARNER_H_

@@ -1,0 +1,15 @@
+// What the configuration of a run says to its learner.
+#ifndef ANABRANCH_LEARNER_LEARNER_OPTIONS_H_
+#define ANABRANCH_LEARNER_LEARNER_OPTIONS_H_
+
+#include "anabranch/v1/config.pb.h"
+#include "learner/training_step.h"
+
+namespace anabranch {
+
+// Of a configuration whose defaults are filled in.
+TrainingStepOptions TrainingStepOptionsFromConfig(const v1::LearnerConfig& config);
+
+}  // namespace anabranch
+
+#endif  // ANABRANCH_LEARNER_LEARNER_OPTIONS_H_

@@ -1,0 +1,51 @@
+#include "runtime/components/reward_components.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace anabranch {
+namespace {
+
+bool IsLog(const v1::RewardShapingConfig& config, std::span<const ObjectiveInfo> objectives) {
+  if (config.scale() == v1::REWARD_SCALE_UNSPECIFIED) {
+    return std::all_of(objectives.begin(), objectives.end(),
+                       [](const ObjectiveInfo& objective) { return objective.is_log; });
+  }
+  return config.scale() == v1::REWARD_SCALE_LOG;
+}
+
+}  // namespace
+
+absl::StatusOr<RewardShaping> MakeRewardShaping(const v1::RewardShapingConfig& config,
+                                                std::span<const ObjectiveInfo> objectives) {
+  RewardShapingOptions options;
+  options.scale = IsLog(config, objectives) ? RewardScale::kLog : RewardScale::kLinear;
+  options.exponent = config.exponent();
+  options.min_log_reward = config.min_log_reward();
+  options.invalid =
+      config.invalid() == v1::INVALID_POLICY_FLOOR ? InvalidPolicy::kFloor : InvalidPolicy::kReject;
+  std::vector<std::string> names;
+  for (const ObjectiveInfo& objective : objectives) {
+    names.push_back(objective.name);
+    const double weight = config.objectives().empty() ? 1.0 : 0.0;
+    options.objectives.push_back({objective.name, weight, objective.maximize});
+  }
+  for (const v1::ObjectiveShaping& from : config.objectives()) {
+    const auto at = std::find(names.begin(), names.end(), from.name());
+    if (at == names.end()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("reward_shaping.objectives names '", from.name(),
+                       "', which the oracle doesn't have; it has ", absl::StrJoin(names, ", ")));
+    }
+    ObjectiveShaping& to = options.objectives[at - names.begin()];
+    to.weight = from.has_weight() ? from.weight() : 1.0;
+    to.maximize = from.direction() != v1::OBJECTIVE_DIRECTION_MINIMIZE;
+  }
+  return RewardShaping::Create(options);
+}
+
+}  // namespace anabranch
