@@ -55,6 +55,7 @@ endif()
 # Everything is instrumented, generated code too: these are not confined to our own targets.
 add_compile_options(${ANABRANCH_SANITIZER_FLAGS})
 add_link_options(${ANABRANCH_SANITIZER_FLAGS})
+set(ANABRANCH_SANITIZER_DEFAULTS "${CMAKE_CURRENT_LIST_DIR}/sanitizers/defaults.cc")
 
 # One precompiled header of LibTorch for all targets that have TORCH. A source that needs other
 # compiler flags than its neighbours sets the source property SKIP_PRECOMPILE_HEADERS.
@@ -129,14 +130,12 @@ function(anabranch_test)
   if(arg_FULL)
     set(labels full)
   endif()
-  set(suppressions "${PROJECT_SOURCE_DIR}/cmake/sanitizers")
   gtest_discover_tests(${arg_NAME}
     # Asked when CTest runs: a build then needs no test to start, and a sanitizer's start-up is slow.
     DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
     TEST_PREFIX "${arg_NAME}."
     WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}"
-    PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS ${labels}
-      ENVIRONMENT "TSAN_OPTIONS=suppressions=${suppressions}/thread.supp history_size=7;LSAN_OPTIONS=suppressions=${suppressions}/leak.supp;ASAN_OPTIONS=detect_stack_use_after_return=1;UBSAN_OPTIONS=print_stacktrace=1")
+    PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS ${labels})
 endfunction()
 
 # anabranch_benchmark(NAME rollout_benchmark SRCS ... DEPS ... [TORCH]) makes <build>/bin/rollout_benchmark.
@@ -154,6 +153,9 @@ macro(_anabranch_executable target)
   target_link_libraries(${target} PRIVATE anabranch_flags ${arg_DEPS})
   if(arg_TORCH)
     _anabranch_torch(${target} PRIVATE)
+  endif()
+  if(ANABRANCH_SANITIZER)
+    target_sources(${target} PRIVATE "${ANABRANCH_SANITIZER_DEFAULTS}")
   endif()
 endmacro()
 
