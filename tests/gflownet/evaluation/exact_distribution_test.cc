@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -11,7 +12,7 @@
 
 #include "gflownet/evaluation/metrics.h"
 #include "gflownet/policy/model.h"
-#include "tests/gflownet/evaluation/grid_problem.h"
+#include "tests/gflownet/evaluation/problem.h"
 
 namespace anabranch {
 namespace {
@@ -64,7 +65,7 @@ double SumOf(const std::vector<double>& log_p) { return std::exp(LogSumExp(log_p
 
 TEST(ExactDistributionTest, SumsToOneForRandomPolicies) {
   for (const auto& [side, dimensions] : {std::pair{8, 2}, {3, 5}, {2, 1}, {8, 4}}) {
-    const GridProblem grid(side, dimensions);
+    const Problem grid = Grid(side, dimensions);
     for (const double scale : {1.0, 8.0}) {
       Model model = RandomModel(*grid.environment, 7, scale);
       const auto log_p =
@@ -76,16 +77,24 @@ TEST(ExactDistributionTest, SumsToOneForRandomPolicies) {
 }
 
 TEST(ExactDistributionTest, EqualsTheSumOverAllPaths) {
-  for (const auto& [side, dimensions] : {std::pair{4, 2}, {3, 3}}) {
-    const GridProblem grid(side, dimensions);
-    Model model = RandomModel(*grid.environment, 3, 5.0);
-    auto evaluator = Evaluator(*grid.environment, *model.policy);
+  const Problem problems[] = {Grid(4, 2), Grid(3, 3), Sequences(SequenceGrowth::kAppend, 0, 3),
+                              Sequences(SequenceGrowth::kPrependOrAppend, 1, 3)};
+  for (const Problem& problem : problems) {
+    Model model = RandomModel(*problem.environment, 3, 5.0);
+    auto evaluator = Evaluator(*problem.environment, *model.policy);
     const auto log_p = evaluator->LogDistribution(*model.policy);
     ASSERT_TRUE(log_p.ok()) << log_p.status();
-    const std::map<std::string, double> expected = EnumeratePaths(*grid.environment, *model.policy);
-    ASSERT_EQ(expected.size(), log_p->size());
+    const std::map<std::string, double> expected =
+        EnumeratePaths(*problem.environment, *model.policy);
+    const auto& terminal = problem.table.terminal;
+    ASSERT_EQ(static_cast<int64_t>(expected.size()),
+              std::count(terminal.begin(), terminal.end(), 1));
     double largest = 0, smallest = 1;
     for (size_t s = 0; s < log_p->size(); ++s) {
+      if (!terminal[s]) {
+        EXPECT_EQ((*log_p)[s], -std::numeric_limits<double>::infinity());
+        continue;
+      }
       const double p = expected.at(evaluator->objects()[s]);
       EXPECT_NEAR(std::exp((*log_p)[s]), p, 1e-5 * p) << evaluator->objects()[s];
       largest = std::max(largest, p);
@@ -96,7 +105,7 @@ TEST(ExactDistributionTest, EqualsTheSumOverAllPaths) {
 }
 
 TEST(ExactDistributionTest, UniformPolicyAndUniformCellsHaveTheirKnownDistances) {
-  const GridProblem grid(8, 4);
+  const Problem grid = Grid(8, 4);
   EXPECT_NEAR(LogSumExp(grid.log_rewards), 6.34493, 1e-5);
   const std::vector<double> target = TargetDistribution(grid.log_rewards).value();
   const std::vector<double> cells(4096, -std::log(4096.0));
@@ -109,7 +118,7 @@ TEST(ExactDistributionTest, UniformPolicyAndUniformCellsHaveTheirKnownDistances)
 }
 
 TEST(ExactDistributionTest, OneEvaluatorServesManyPolicies) {
-  const GridProblem grid(5, 2);
+  const Problem grid = Grid(5, 2);
   Model first = RandomModel(*grid.environment, 1), second = RandomModel(*grid.environment, 2, 4.0);
   auto evaluator = Evaluator(*grid.environment, *first.policy);
   const auto a = evaluator->LogDistribution(*first.policy);
@@ -120,7 +129,7 @@ TEST(ExactDistributionTest, OneEvaluatorServesManyPolicies) {
 }
 
 TEST(ExactDistributionTest, PolicyThatIsNotANumberIsRefused) {
-  const GridProblem grid(4, 2);
+  const Problem grid = Grid(4, 2);
   Model model = RandomModel(*grid.environment, 1);
   model.parameters->values().fill_(std::numeric_limits<float>::quiet_NaN());
   const auto log_p = Evaluator(*grid.environment, *model.policy)->LogDistribution(*model.policy);
@@ -136,7 +145,7 @@ TEST(ExactDistributionTest, EnvironmentTooLargeToEnumerateIsRefusedByName) {
 }
 
 TEST(TransitionTableTest, HypergridHasTheEdgesOfAGrid) {
-  const GridProblem grid(8, 2);
+  const Problem grid = Grid(8, 2);
   const TransitionTable& table = grid.table;
   ASSERT_EQ(table.num_states, 64);
   int64_t edges = 0;
