@@ -24,6 +24,7 @@ parallel_jobs() {
 # Prints the files of the tree that git tracks, or would, and that match the patterns; NUL after each.
 tree_files() {
   local file
+  git rev-parse --git-dir >/dev/null || die "git cannot read this folder, so its files are not known"
   while IFS= read -r -d '' file; do
     # A file that was removed but not yet committed is still in git's list.
     [[ ! -f $file ]] || printf '%s\0' "$file"

@@ -130,6 +130,7 @@ check_shell() {
       scripts+=("$file")
     fi
   done < <(tree_files .ci scripts tests benchmarks deploy examples)
+  echo "${scripts[@]}"
   shellcheck -x "${scripts[@]}"
 }
 
