@@ -131,9 +131,8 @@ TEST_P(EstimatorTest, ConvergesToTheExactProbability) {
   }
   EXPECT_LT(outside, static_cast<int64_t>(exact.size()) / 5);
   EXPECT_LT(largest_error, 0.25) << "errors too large to prove anything";
-  for (const Estimate& rough : estimator.LogProbabilities(problem_.objects, 20, random_).value()) {
-    total_rough_error += rough.standard_error;
-  }
+  const auto roughly = estimator.LogProbabilities(problem_.objects, 20, random_).value();
+  for (const Estimate& rough : roughly) total_rough_error += rough.standard_error;
   EXPECT_GT(total_rough_error, 3 * total_error)
       << "50 times the samples ought to be 7 times better";
 }
