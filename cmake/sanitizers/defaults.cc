@@ -3,7 +3,8 @@
 
 extern "C" {
 
-// LibTorch and its OpenMP runtime are not instrumented: what they do among themselves looks like races.
+// LibTorch and its OpenMP runtime are not instrumented: what they do among themselves looks like
+// races.
 const char* __tsan_default_suppressions() {
   return "called_from_lib:libgomp.so\n"
          "called_from_lib:libtorch_cpu.so\n"
