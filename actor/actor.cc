@@ -153,18 +153,21 @@ absl::Status Actor::RunOnce() {
   lap = Lap();
   if (status = Evaluate(); !status.ok()) return status;
   lap.Add(next_times_.reward);
-  if (batch_.trajectories.size() == 0) return absl::OkStatus();  // All are left out.
+  if (batch_.trajectories.size() == 0) {  // All are left out.
+    ShareState();
+    return absl::OkStatus();
+  }
   auto batch = Encode();
   if (!batch.ok()) return batch.status();
   lap.Add(next_times_.encode);
+  ShareState();
   status = Insert(*std::move(batch));
   lap.Add(next_times_.insert);
   return status;
 }
 
 absl::Status Actor::Evaluate() {
-  auto response =
-      reward_.Evaluate(MakeScoreRequest(header_, next_.sequence + 1, batch_.trajectories));
+  auto response = reward_.Evaluate(MakeScoreRequest(header_, batch_.trajectories));
   if (!response.ok()) return response.status();
   next_.non_finite += FailNonFinite(*response);
   auto rewards = DecodeRewards(*response, batch_.trajectories.size(), header_.objectives);
@@ -186,19 +189,19 @@ absl::StatusOr<v1::InsertBatch> Actor::Encode() {
 }
 
 absl::Status Actor::Insert(v1::InsertBatch batch) {
-  {
-    // Before it waits: whoever reads the state then sees random numbers and sequences as used up
-    // that may already be in replay.
-    absl::MutexLock lock(&mu_);
-    state_ = next_;
-    times_ = next_times_;
-  }
   auto acknowledgement = replay_->Insert(std::move(batch));
   if (!acknowledgement.ok()) return acknowledgement.status();
   if (acknowledgement->result() == v1::INSERT_RESULT_REFUSED) {
     return RefusalStatus(acknowledgement->refusal());
   }
+  acknowledged_.fetch_add(batch_.trajectories.size(), std::memory_order_relaxed);
   return absl::OkStatus();
+}
+
+void Actor::ShareState() {
+  absl::MutexLock lock(&mu_);
+  state_ = next_;
+  times_ = next_times_;
 }
 
 absl::Status Actor::Run(absl::FunctionRef<bool()> more) {

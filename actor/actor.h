@@ -36,10 +36,10 @@ struct ActorOptions {
   absl::Status Validate() const;
 };
 
-// Where an actor stands, after whole batches: what a checkpoint keeps of it.
+// Where an actor stands once it has rolled out a batch: what a checkpoint keeps of it.
 struct ActorState {
   uint64_t random_position = 0;
-  uint64_t sequence = 0;     // Of the last batch handed to replay.
+  uint64_t sequence = 0;     // Of the last batch.
   int64_t trajectories = 0;  // Rolled out, rejected ones too.
   int64_t transitions = 0;   // Actions of these, stop included.
   int64_t rejected = 0;      // Not inserted: reward shaping leaves them out.
@@ -56,7 +56,7 @@ struct ActorTimes {
   double weights = 0;
 };
 
-// One thread runs it; state() and times() may be read from others.
+// One thread runs it; acknowledged(), state() and times() may be read from others.
 class Actor {
  public:
   // Environment, shaping and clients outlive the actor; the model is its own, built as the
@@ -76,6 +76,8 @@ class Actor {
   // Batches until `more` says no or something fails. OK also when replay is closed (CANCELLED).
   absl::Status Run(absl::FunctionRef<bool()> more);
 
+  // Trajectories that replay has acknowledged to this object.
+  int64_t acknowledged() const { return acknowledged_.load(std::memory_order_relaxed); }
   ActorState state() const;
   ActorTimes times() const;
   // Before the first batch: goes on where another actor of this name stopped.
@@ -93,6 +95,9 @@ class Actor {
   absl::Status Evaluate();
   absl::StatusOr<v1::InsertBatch> Encode();
   absl::Status Insert(v1::InsertBatch batch);
+  // Before the batch is handed over, which may take long: whoever reads the state then takes random
+  // numbers and sequences for used up that may already be in replay, never the other way round.
+  void ShareState();
 
   const ActorOptions options_;
   const Environment& environment_;
@@ -107,9 +112,10 @@ class Actor {
   Rollout rollout_;
   EvaluatedTrajectories batch_;  // In hand.
   ShapedRewards shaped_;
-  ActorState next_;  // Becomes state_ when the batch has been handed over.
+  ActorState next_;  // Becomes state_ once the batch is scored.
   ActorTimes next_times_;
 
+  std::atomic<int64_t> acknowledged_ = 0;
   mutable absl::Mutex mu_;
   ActorState state_ ABSL_GUARDED_BY(mu_);
   ActorTimes times_ ABSL_GUARDED_BY(mu_);

@@ -6,11 +6,11 @@
 
 namespace anabranch {
 
-v1::EvaluateRequest MakeScoreRequest(const BatchHeader& header, uint64_t number,
-                                     const Trajectories& trajectories) {
+v1::EvaluateRequest MakeScoreRequest(const BatchHeader& header, const Trajectories& trajectories) {
   v1::EvaluateRequest request;
   request.set_request_id(
-      absl::StrCat(absl::Hex(header.source.client_incarnation(), absl::kZeroPad16), "-", number));
+      absl::StrCat(absl::Hex(header.source.client_incarnation(), absl::kZeroPad16), "-",
+                   header.first_trajectory_number));
   request.set_expected_fingerprint(header.reward_fingerprint);
   request.set_format(header.object_format);
   request.set_run_id(header.run_id);

@@ -10,10 +10,9 @@
 
 namespace anabranch {
 
-// Asks for all objectives of the objects of `trajectories`. `number` makes request_id unique within
-// the header's source, so that a retry of the same batch is recognised and costs nothing.
-v1::EvaluateRequest MakeScoreRequest(const BatchHeader& header, uint64_t number,
-                                     const Trajectories& trajectories);
+// Asks for all objectives of the objects of `trajectories`. Source and first trajectory number make
+// the request_id, so that a retry of the same batch is recognised and costs nothing.
+v1::EvaluateRequest MakeScoreRequest(const BatchHeader& header, const Trajectories& trajectories);
 
 // An object with a value that isn't finite has not been scored: it becomes FAILED, its reason says
 // which value. Returns how many. Without this one bad number would refuse its whole batch.

@@ -29,7 +29,7 @@ class MetricsWriter {
   // Replaces summary.json as a whole.
   absl::Status WriteSummary(const nlohmann::ordered_json& summary);
 
-  // The newest line that was kept by Open; null if none.
+  // The newest line that was kept by Open; an empty object if none.
   const nlohmann::ordered_json& last_kept() const { return last_kept_; }
 
  private:
@@ -37,7 +37,7 @@ class MetricsWriter {
 
   FileSystem* const file_system_;
   const std::string directory_;
-  nlohmann::ordered_json last_kept_;
+  nlohmann::ordered_json last_kept_ = nlohmann::ordered_json::object();
   std::ofstream lines_;
 };
 

@@ -1,0 +1,147 @@
+// All roles of a run in one process, over the same components and contracts as a cluster.
+#ifndef ANABRANCH_CLI_TRAIN_EMBEDDED_RUN_H_
+#define ANABRANCH_CLI_TRAIN_EMBEDDED_RUN_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "actor/actor.h"
+#include "anabranch/v1/config.pb.h"
+#include "cli/train/in_process_channels.h"
+#include "cli/train/metrics_writer.h"
+#include "cli/train/progress.h"
+#include "cli/train/run_evaluation.h"
+#include "cli/train/training_clock.h"
+#include "learner/checkpoint.h"
+#include "learner/learner.h"
+#include "nlohmann/json.hpp"
+#include "replay/replay_service.h"
+#include "reward/reward_service.h"
+#include "runtime/components/run_components.h"
+#include "runtime/file_system.h"
+
+namespace anabranch {
+
+struct EmbeddedRunOptions {
+  v1::RunConfig config;   // Defaults filled in, validated.
+  std::string directory;  // --out
+  // Lock-step in one thread: the same configuration gives the same bytes. Otherwise actor and
+  // learner have a thread each, and the actor works a batch or two ahead.
+  bool deterministic = false;
+  // Where to go on from: a run's directory, or one checkpoint of it. Empty begins a new run.
+  std::string resume_from;
+  // Asked after every step; true ends the run as if it were over, with a checkpoint.
+  std::function<bool()> stop_requested;
+  // Environment and reward that no configuration knows, for tests and for programs of one's own.
+  std::optional<RunComponents> components;
+};
+
+struct RunSummary {
+  nlohmann::ordered_json metrics;  // What summary.json says.
+  std::string checkpoint;          // Path of the last one; empty where none could be written.
+  bool finished = false;           // False when stopped before max_steps.
+};
+
+class EmbeddedRun {
+ public:
+  // Makes everything and reads the checkpoint to go on from. Nothing is written yet, except that
+  // `directory` is made. ALREADY_EXISTS for a directory that holds another run; FAILED_PRECONDITION
+  // for a checkpoint of another environment, run or network (each named); NOT_FOUND where there is
+  // nothing to go on from. File system and progress outlive it.
+  static absl::StatusOr<std::unique_ptr<EmbeddedRun>> Create(EmbeddedRunOptions options,
+                                                             FileSystem* file_system,
+                                                             Progress* progress);
+  ~EmbeddedRun();
+
+  // Trains until max_steps, or until stopped. Blocks. A checkpoint that can't be written while
+  // training is noted, and training goes on; an error of the last one is returned. Call it once.
+  absl::StatusOr<RunSummary> Run();
+
+  const RunIdentity& identity() const { return identity_; }
+
+ private:
+  EmbeddedRun(EmbeddedRunOptions options, FileSystem* file_system, Progress* progress);
+
+  // Making and restoring; embedded_run.cc.
+  absl::Status OpenDirectory();
+  absl::Status CheckNoNewer() const;
+  void MakeIdentity(const std::string& config_yaml);
+  absl::Status MakeServices();
+  absl::Status MakeActor();
+  absl::Status MakeLearner();
+  absl::Status Restore();
+  void RestoreActor();
+  absl::Status RestoreModes();
+  void SaveActor(v1::CheckpointManifest& manifest) const;
+  v1::Handshake MakeHandshake() const;
+
+  // Training; training_loop.cc.
+  absl::Status Train();
+  absl::Status TrainWithTwoThreads();
+  absl::Status TrainInLockStep();
+  void RunActor();
+  // Whether the actor should roll out another batch; waits while the run has all that it needs.
+  bool WantsMore();
+  bool IsOver() const;
+  void AfterStep(const TrainingResult& result);
+  ProgressReport Report() const;
+
+  // What a run leaves; run_records.cc.
+  void Evaluate(bool last);
+  nlohmann::ordered_json MetricsLine() const;
+  double LogZ() const;
+  absl::Status SaveCheckpoint();
+  absl::StatusOr<RunSummary> Finish(const absl::Status& trained);
+
+  EmbeddedRunOptions options_;
+  const v1::RunConfig& config_;
+  FileSystem* const file_system_;
+  Progress* const progress_;
+  std::optional<Checkpoint> resumed_;
+  RunIdentity identity_;
+  RunComponents components_;
+
+  std::unique_ptr<RewardService> oracle_;
+  std::unique_ptr<ModeCountingReward> reward_;
+  std::unique_ptr<ReplayService> replay_;
+  InProcessWeights weights_;
+  Model model_;  // The learner's.
+  std::unique_ptr<Learner> learner_;
+  std::unique_ptr<Actor> actor_;
+  std::unique_ptr<RunEvaluator> evaluator_;
+  std::unique_ptr<MetricsWriter> metrics_;
+  std::unique_ptr<CheckpointStore> checkpoints_;
+
+  // Between the two threads.
+  absl::Mutex mu_;
+  bool over_ ABSL_GUARDED_BY(mu_) = false;
+  std::atomic<int64_t> step_ = 0;
+  std::atomic<bool> learner_waits_ = false;
+  absl::Status actor_status_;   // Read after the actor's thread has ended.
+  int64_t inserts_before_ = 0;  // Trajectories in replay's books when this process began.
+  int64_t inserts_needed_ = 0;  // When the learner has had enough for max_steps.
+
+  TrainingClock clock_;
+  double seconds_before_ = 0;  // Training time before this process, as metrics.jsonl tells it.
+  int64_t first_step_ = 0;
+  int64_t first_trajectory_ = 0;
+  TrainingResult last_result_;
+  double loss_sum_ = 0;  // Since the last evaluation.
+  int64_t losses_ = 0;
+  std::optional<RunEvaluation> evaluation_;  // The last one,
+  nlohmann::ordered_json last_line_;         // and its line of metrics.
+  int64_t checkpoint_step_ = -1;
+  std::string checkpoint_path_;
+};
+
+}  // namespace anabranch
+
+#endif  // ANABRANCH_CLI_TRAIN_EMBEDDED_RUN_H_

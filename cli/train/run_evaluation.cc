@@ -1,0 +1,141 @@
+#include "cli/train/run_evaluation.h"
+
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/strings/str_cat.h"
+
+namespace anabranch {
+
+void RunEvaluation::AddTo(nlohmann::ordered_json& line) const {
+  if (log_z_error.has_value()) line["log_z_error"] = *log_z_error;
+  if (exact.has_value()) {
+    line["tv"] = exact->total_variation;
+    line["jsd"] = exact->jensen_shannon;
+    line["kl_learned_true"] = exact->kl_pq;
+    line["kl_true_learned"] = exact->kl_qp;
+  }
+  if (modes > 0) {
+    line["modes"] = modes_found;
+    line["modes_total"] = modes;
+  }
+  line["unique_objects"] = unique_objects;
+  line["top_k"] = top_k;
+  line["top_k_mean_log_reward"] = top_k_mean_log_reward;
+  line["top_k_mean_reward"] = top_k_mean_reward;
+}
+
+absl::StatusOr<v1::DescribeResponse> ModeCountingReward::Describe(
+    const v1::DescribeRequest& request) {
+  return oracle_.Describe(request);
+}
+
+absl::StatusOr<v1::EvaluateResponse> ModeCountingReward::Evaluate(
+    const v1::EvaluateRequest& request) {
+  {
+    absl::MutexLock lock(&mu_);
+    if (modes_.num_modes() > 0 && modes_.num_found() < modes_.num_modes()) {
+      objects_.clear();
+      for (const v1::RewardObject& object : request.objects()) objects_.push_back(object.inline_());
+      modes_.Add(objects_);
+    }
+  }
+  return oracle_.Evaluate(request);
+}
+
+std::vector<int64_t> ModeCountingReward::Found() const {
+  absl::MutexLock lock(&mu_);
+  return modes_.Found();
+}
+
+absl::Status ModeCountingReward::Restore(std::span<const int64_t> found) {
+  absl::MutexLock lock(&mu_);
+  return modes_.Restore(found);
+}
+
+absl::StatusOr<std::unique_ptr<RunEvaluator>> RunEvaluator::Create(
+    const RunComponents& components, const v1::EvaluationConfig& config,
+    const ObservationSpec& observation, const ModeCountingReward& modes, ReplayClient& replay,
+    const v1::Handshake& handshake) {
+  auto evaluator = absl::WrapUnique(new RunEvaluator(components, config, modes, replay, handshake));
+  const StateSpace* space = components.environment->state_space();
+  const bool small =
+      space != nullptr && space->num_states() <= static_cast<int64_t>(config.max_exact_states());
+  const bool always = config.exact() == v1::EXACT_EVALUATION_ALWAYS;
+  if (always && space == nullptr) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("evaluation.exact is always, but ", components.environment->spec().fingerprint,
+                     " has too many states to enumerate; write auto or never"));
+  }
+  if (always || (small && config.exact() != v1::EXACT_EVALUATION_NEVER)) {
+    absl::Status status = evaluator->PrepareExact(observation);
+    if (!status.ok()) return status;
+  }
+  return evaluator;
+}
+
+absl::Status RunEvaluator::PrepareExact(const ObservationSpec& observation) {
+  auto exact = ExactEvaluator::Create(*components_.environment, observation);
+  if (!exact.ok()) return exact.status();
+  exact_ = *std::move(exact);
+  RewardColumns raw;
+  components_.reward->Evaluate(exact_->objects(), raw);
+  ShapedRewards shaped;
+  if (absl::Status status = components_.shaping->Shape(raw, shaped); !status.ok()) return status;
+  for (int64_t i = 0; i < exact_->num_states(); ++i) {
+    const bool counts = exact_->transitions().terminal[i] != 0 && shaped.used[i] != 0;
+    if (!counts) shaped.log_rewards[i] = -std::numeric_limits<double>::infinity();
+  }
+  true_log_z_ = LogSumExp(shaped.log_rewards);
+  auto target = TargetDistribution(shaped.log_rewards);
+  if (!target.ok()) return target.status();
+  log_target_ = *std::move(target);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RunEvaluation> RunEvaluator::Evaluate(Policy& policy, double log_z) {
+  RunEvaluation result;
+  if (exact_ != nullptr) {
+    if (absl::Status status = EvaluateExactly(policy, log_z, result); !status.ok()) return status;
+  }
+  if (absl::Status status = EvaluateObjects(result); !status.ok()) return status;
+  return result;
+}
+
+absl::Status RunEvaluator::EvaluateExactly(Policy& policy, double log_z, RunEvaluation& result) {
+  auto learned = exact_->LogDistribution(policy);
+  if (!learned.ok()) return learned.status();
+  auto distances = CompareDistributions(*learned, log_target_);
+  if (!distances.ok()) return distances.status();
+  result.exact = *distances;
+  result.log_z_error = std::abs(log_z - true_log_z_);
+  return absl::OkStatus();
+}
+
+absl::Status RunEvaluator::EvaluateObjects(RunEvaluation& result) {
+  result.modes = components_.reward->num_modes();
+  result.modes_found = static_cast<int64_t>(modes_.Found().size());
+  v1::GetInfoRequest info_request;
+  *info_request.mutable_handshake() = handshake_;
+  auto info = replay_.GetInfo(info_request);
+  if (!info.ok()) return info.status();
+  result.unique_objects = info->objects();
+
+  v1::QueryObjectsRequest request;
+  *request.mutable_handshake() = handshake_;
+  request.mutable_query()->set_order(v1::OBJECT_ORDER_LOG_REWARD);
+  request.set_limit(config_.top_k());
+  auto best = replay_.QueryObjects(request);
+  if (!best.ok()) return best.status();
+  const auto& log_rewards = best->objects().log_rewards();
+  result.top_k = log_rewards.size();
+  for (const double log_reward : log_rewards) {
+    result.top_k_mean_log_reward += log_reward / log_rewards.size();
+    result.top_k_mean_reward += std::exp(log_reward) / log_rewards.size();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace anabranch

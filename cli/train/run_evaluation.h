@@ -1,0 +1,105 @@
+// How good a run is by now.
+#ifndef ANABRANCH_CLI_TRAIN_RUN_EVALUATION_H_
+#define ANABRANCH_CLI_TRAIN_RUN_EVALUATION_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "anabranch/v1/config.pb.h"
+#include "gflownet/evaluation/exact_distribution.h"
+#include "gflownet/evaluation/metrics.h"
+#include "gflownet/evaluation/modes.h"
+#include "gflownet/policy/policy.h"
+#include "nlohmann/json.hpp"
+#include "runtime/channels.h"
+#include "runtime/components/run_components.h"
+
+namespace anabranch {
+
+struct RunEvaluation {
+  // Where the environment can be enumerated: the learned distribution against the true one.
+  std::optional<DistributionDistances> exact;
+  std::optional<double> log_z_error;  // |log Z − log Z*|, nats.
+  // Of all objects that training has come across.
+  int64_t modes_found = 0;
+  int64_t modes = 0;  // 0 where the reward defines none.
+  uint64_t unique_objects = 0;
+  int64_t top_k = 0;  // Objects in the means: fewer than asked for while there are fewer.
+  double top_k_mean_log_reward = 0;
+  double top_k_mean_reward = 0;  // Shaped, exponent included.
+
+  // Adds its fields to a line of metrics; those that are not known are left out.
+  void AddTo(nlohmann::ordered_json& line) const;
+};
+
+// A RewardClient that notes which modes the objects on their way to the oracle belong to. (Replay's
+// object store could tell too, but it forgets objects when it is full.) Thread-safe.
+class ModeCountingReward final : public RewardClient {
+ public:
+  // Both outlive it.
+  ModeCountingReward(RewardClient& oracle, const RewardFunction& reward)
+      : oracle_(oracle), modes_(reward) {}
+
+  absl::StatusOr<v1::DescribeResponse> Describe(const v1::DescribeRequest& request) override;
+  absl::StatusOr<v1::EvaluateResponse> Evaluate(const v1::EvaluateRequest& request) override;
+
+  std::vector<int64_t> Found() const;
+  // As ModeTracker::Restore.
+  absl::Status Restore(std::span<const int64_t> found);
+
+ private:
+  RewardClient& oracle_;
+  mutable absl::Mutex mu_;
+  ModeTracker modes_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::string> objects_ ABSL_GUARDED_BY(mu_);
+};
+
+// Enumerates once, then evaluates any number of times. Not thread-safe; blocks for as long as it
+// computes. Components, modes and replay outlive it.
+class RunEvaluator {
+ public:
+  // FAILED_PRECONDITION for evaluation.exact: always where the environment can't be enumerated.
+  static absl::StatusOr<std::unique_ptr<RunEvaluator>> Create(const RunComponents& components,
+                                                              const v1::EvaluationConfig& config,
+                                                              const ObservationSpec& observation,
+                                                              const ModeCountingReward& modes,
+                                                              ReplayClient& replay,
+                                                              const v1::Handshake& handshake);
+
+  absl::StatusOr<RunEvaluation> Evaluate(Policy& policy, double log_z);
+
+ private:
+  RunEvaluator(const RunComponents& components, const v1::EvaluationConfig& config,
+               const ModeCountingReward& modes, ReplayClient& replay,
+               const v1::Handshake& handshake)
+      : components_(components),
+        config_(config),
+        modes_(modes),
+        replay_(replay),
+        handshake_(handshake) {}
+
+  absl::Status PrepareExact(const ObservationSpec& observation);
+  absl::Status EvaluateExactly(Policy& policy, double log_z, RunEvaluation& result);
+  absl::Status EvaluateObjects(RunEvaluation& result);
+
+  const RunComponents& components_;
+  const v1::EvaluationConfig config_;
+  const ModeCountingReward& modes_;
+  ReplayClient& replay_;
+  const v1::Handshake handshake_;
+  std::unique_ptr<ExactEvaluator> exact_;  // Null where not wanted or not possible.
+  std::vector<double> log_target_;
+  double true_log_z_ = 0;
+};
+
+}  // namespace anabranch
+
+#endif  // ANABRANCH_CLI_TRAIN_RUN_EVALUATION_H_
