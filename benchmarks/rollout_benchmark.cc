@@ -36,6 +36,10 @@ struct Worker {
     ModelOptions options;
     options.mlp.hidden_width = absl::GetFlag(FLAGS_width);
     model = *MakeModel(options, environment.spec());
+    // An untrained policy stops after a few steps; with this, paths are as long as a trained one's.
+    constexpr float kStopLogitOffset = -2.0f;
+    const int64_t bias = model.parameters->Find("policy.2.bias");
+    model.parameters->Data(bias)[environment.spec().stop_action] += kStopLogitOffset;
     rollout = std::make_unique<Rollout>(environment, *model.policy);
     const int64_t rows = absl::GetFlag(FLAGS_batch), width = absl::GetFlag(FLAGS_width);
     const EnvironmentSpec& spec = environment.spec();
