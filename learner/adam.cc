@@ -42,9 +42,8 @@ Adam::Adam(const AdamOptions& options, Parameters& parameters)
 double Adam::Step(double rate_factor) {
   const at::Tensor& gradient = parameters_.gradient();
   const bool on_cpu = gradient.is_cpu();
-  const double norm =
-      on_cpu ? std::sqrt(SumOfSquares(gradient.data_ptr<float>(), gradient.numel()))
-             : gradient.norm().item<double>();
+  const double norm = on_cpu ? std::sqrt(SumOfSquares(gradient.data_ptr<float>(), gradient.numel()))
+                             : gradient.norm().item<double>();
   if (!std::isfinite(norm)) return norm;
   ++step_;
   AdamKernelArguments arguments;

@@ -23,8 +23,8 @@ struct AdamOptions {
   absl::Status Validate() const;
 };
 
-// Adam (arXiv 1412.6980) with bias correction. One fused pass over each segment on the CPU; the same
-// arithmetic by tensor operations on other devices. Not thread-safe.
+// Adam (arXiv 1412.6980) with bias correction. One fused pass over each segment on the CPU; the
+// same arithmetic by tensor operations on other devices. Not thread-safe.
 class Adam {
  public:
   Adam(const AdamOptions& options, Parameters& parameters);

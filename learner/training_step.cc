@@ -26,8 +26,7 @@ class Lap {
 absl::Status CheckLogRewards(int64_t trajectories, std::span<const float> log_rewards) {
   if (static_cast<int64_t>(log_rewards.size()) != trajectories) {
     return absl::InvalidArgumentError(absl::StrCat("log_rewards has ", log_rewards.size(),
-                                                   " entries for ", trajectories,
-                                                   " trajectories"));
+                                                   " entries for ", trajectories, " trajectories"));
   }
   for (size_t i = 0; i < log_rewards.size(); ++i) {
     if (!std::isfinite(log_rewards[i])) {
@@ -96,7 +95,7 @@ absl::StatusOr<TrainingResult> TrainingStep::Run(const Trajectories& trajectorie
   result.gradient_norm = adam_.Step(learning_rate_.Factor(adam_.step()));
   result.applied = std::isfinite(result.gradient_norm);
   lap.Add(times_.optimizer);
-  result.log_z = model_.log_z_segment >= 0 ? model_.LogZ().item<double>()
+  result.log_z = model_.log_z_segment >= 0         ? model_.LogZ().item<double>()
                  : output.log_z_estimate.defined() ? output.log_z_estimate.item<double>()
                                                    : 0.0;
   return result;
