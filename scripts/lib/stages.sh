@@ -123,6 +123,16 @@ build_without_services() {
   cmake --build build/core --parallel "$(parallel_jobs)"
 }
 
+# LibTorch costs a process half a second and 175 MB at its start: the command that people type has none.
+check_links() {
+  local needed
+  needed=$(readelf -d build/release/bin/anabranch)
+  if grep -E 'NEEDED.*lib(torch|c10)' <<<"$needed"; then
+    echo "build/release/bin/anabranch links LibTorch."
+    return 1
+  fi
+}
+
 check_shell() {
   local file scripts=()
   while IFS= read -r -d '' file; do
