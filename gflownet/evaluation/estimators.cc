@@ -123,7 +123,16 @@ absl::StatusOr<std::vector<double>> Estimator::LogRatios(const Trajectories& tra
   const double* pf = log_pf.const_data_ptr<double>();
   const double* pb = log_pb.const_data_ptr<double>();
   std::vector<double> ratios(rows.num_trajectories, 0.0);
-  for (int64_t r = 0; r < rows.rows; ++r) ratios[rows.trajectory[r]] += pf[r] - pb[r];
+  for (int64_t r = 0; r < rows.rows; ++r) {
+    // A NaN would end up as log p̂ = −∞, which reads like an answer.
+    if (std::isnan(pf[r] - pb[r])) {
+      return absl::InternalError(absl::StrCat(
+          "the policy gives log P_F ", pf[r], " and log P_B ", pb[r], " at step ", rows.step[r],
+          " of trajectory ", rows.trajectory[r], " to object '",
+          trajectories.objects[rows.trajectory[r]], "'; it has diverged or is broken"));
+    }
+    ratios[rows.trajectory[r]] += pf[r] - pb[r];
+  }
   return ratios;
 }
 

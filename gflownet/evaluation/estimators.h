@@ -37,7 +37,7 @@ struct Estimate {
 
 // Estimates by trajectories. Environment and policy outlive it; one thread uses it at a time. All
 // log-probabilities are the policy's own, never those of an exploring sampler. Discrete actions
-// only.
+// only. INTERNAL, naming step and object, where the policy gives a NaN.
 class Estimator {
  public:
   // INVALID_ARGUMENT for bad options.

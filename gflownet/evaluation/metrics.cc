@@ -75,7 +75,8 @@ absl::StatusOr<DistributionDistances> CompareDistributions(std::span<const doubl
 double LogSumExp(std::span<const double> values) {
   double largest = -kInfinity;
   for (const double value : values) largest = std::max(largest, value);
-  if (largest == -kInfinity) return largest;
+  // The maximum overlooks a NaN; this sum does not.
+  if (largest == -kInfinity) return std::accumulate(values.begin(), values.end(), -kInfinity);
   double sum = 0.0;
   for (const double value : values) sum += std::exp(value - largest);
   return largest + std::log(sum);

@@ -25,7 +25,8 @@ struct DistributionDistances {
 absl::StatusOr<DistributionDistances> CompareDistributions(std::span<const double> log_p,
                                                            std::span<const double> log_q);
 
-// log Σ exp(values), stable; −∞ for none. Of log-rewards of all terminal states it is log Z.
+// log Σ exp(values), stable; −∞ for none, NaN where one of them is. Of log-rewards of all terminal
+// states it is log Z.
 double LogSumExp(std::span<const double> values);
 
 // log p*(x) = log R(x) − log Z. `log_rewards` has −∞ for states that are no objects.

@@ -128,6 +128,26 @@ TEST_P(AnalyticFlowTest, SourceCarriesTheWholePartition) {
   }
 }
 
+// In double, where a policy's floats add no error of their own.
+TEST_P(AnalyticFlowTest, ItsProbabilitiesPushTheTargetThroughTheGraph) {
+  const TransitionTable& table = problem_.table;
+  const AnalyticFlow flow = SolveFlow(table, problem_.log_rewards, RandomBackward(table)).value();
+  std::vector<double> mass(table.num_states, 0.0), log_p(table.num_states, kNone);
+  mass[0] = 1.0;
+  for (int64_t s = 0; s < table.num_states; ++s) {
+    const int64_t first = s * table.num_forward_actions;
+    for (int32_t a = 0; a < table.num_forward_actions; ++a) {
+      const int32_t child = table.children[first + a];
+      if (child >= 0) mass[child] += mass[s] * std::exp(flow.log_forward[first + a]);
+    }
+    log_p[s] = std::log(mass[s]) + flow.log_forward[first + table.stop_action];
+  }
+  const auto distances =
+      CompareDistributions(TargetDistribution(problem_.log_rewards).value(), log_p);
+  ASSERT_TRUE(distances.ok()) << distances.status();
+  EXPECT_LT(distances->total_variation, 1e-9);
+}
+
 TEST_P(AnalyticFlowTest, ItsPolicySamplesTheTarget) {
   Solved uniform(problem_);
   EXPECT_LT(TotalVariation(problem_, uniform), 1e-6);

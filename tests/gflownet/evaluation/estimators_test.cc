@@ -187,5 +187,20 @@ TEST(EstimatorInputTest, WrongInputIsNamed) {
               HasSubstr("max_rows is 0"));
 }
 
+TEST(EstimatorInputTest, PolicyThatIsNotANumberIsRefused) {
+  const Problem grid = Grid(3, 2);
+  Model model = RandomModel(grid);
+  model.parameters->values().fill_(std::numeric_limits<float>::quiet_NaN());
+  Estimator estimator = Estimator::Create(*grid.environment, *model.policy).value();
+  RandomStream random(1, 0);
+  auto expect_refusal = [](const auto& result) {
+    EXPECT_EQ(result.status().code(), absl::StatusCode::kInternal);
+    EXPECT_THAT(std::string(result.status().message()), HasSubstr("log P_F nan"));
+  };
+  expect_refusal(estimator.LogProbabilities(grid.objects, 1, random));
+  expect_refusal(estimator.Elbo(RewardsOf(grid), 2, random));
+  expect_refusal(estimator.Eubo(grid.objects, grid.log_rewards, {}, 2, random));
+}
+
 }  // namespace
 }  // namespace anabranch

@@ -83,6 +83,9 @@ TEST(MetricsTest, LogSumExpNeitherOverflowsNorVanishes) {
   EXPECT_NEAR(LogSumExp(std::vector<double>{1000.0, 1000.0}), 1000.0 + std::log(2.0), 1e-12);
   EXPECT_NEAR(LogSumExp(std::vector<double>{-1000.0, kNone}), -1000.0, 1e-12);
   EXPECT_EQ(LogSumExp({}), kNone);
+  EXPECT_TRUE(std::isnan(LogSumExp(std::vector<double>{kNan})));
+  EXPECT_TRUE(std::isnan(LogSumExp(std::vector<double>{kNone, kNan, kNone})));
+  EXPECT_TRUE(std::isnan(LogSumExp(std::vector<double>{1.0, kNan})));
 }
 
 TEST(MetricsTest, TopKAreTheLargest) {
