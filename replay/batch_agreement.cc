@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "replay/object_record.h"
 #include "runtime/refusal.h"
 #include "runtime/trajectory_batch.h"
 
@@ -86,6 +87,11 @@ void Settle(const v1::TrajectoryBatch& batch, v1::TrajectoryBatch& layout) {
 }  // namespace
 
 std::optional<v1::Refusal> BatchAgreement::Join(const v1::TrajectoryBatch& batch) {
+  if (batch.objectives_size() > kMaxObjectives) {
+    return Refuse(kReasonTooLarge, "objectives", std::nullopt,
+                  absl::StrCat("has ", batch.objectives_size(), " entries; at most ",
+                               kMaxObjectives, " are possible"));
+  }
   absl::MutexLock lock(&mu_);
   if (!layout_.run_id().empty()) {
     if (auto refusal = Check(batch, layout_)) return refusal;

@@ -14,27 +14,6 @@ namespace {
 
 using google::protobuf::RepeatedField;
 
-// Rows that follow one another in a chunk.
-struct Run {
-  const Chunk* chunk;
-  int64_t begin;
-  int64_t end;
-};
-
-std::vector<Run> FindRuns(const SampledRows& sample) {
-  std::vector<Run> runs;
-  runs.reserve(sample.rows.size());
-  for (const RowRef& ref : sample.rows) {
-    const Chunk* chunk = sample.chunks[ref.chunk].get();
-    if (!runs.empty() && runs.back().chunk == chunk && runs.back().end == ref.row) {
-      ++runs.back().end;
-    } else {
-      runs.push_back({chunk, ref.row, ref.row + int64_t{1}});
-    }
-  }
-  return runs;
-}
-
 // What one entry of a column belongs to.
 enum class Per { kTrajectory, kAction, kObjectByte };
 
@@ -51,10 +30,53 @@ int64_t Offset(const Chunk& chunk, Per per, int64_t row) {
   return 0;
 }
 
+// Rows that follow one another in a chunk.
+struct Run {
+  const Chunk* chunk;
+  int64_t begin;
+  int64_t end;
+};
+
+// Where the entries of a run lie in a column.
+struct Piece {
+  const v1::TrajectoryBatch* batch;
+  int64_t begin;
+  int64_t count;
+};
+
+// Copies entries and returns where the next ones go. Single entries, the common case of a random
+// sample, are not worth a call.
+template <typename T>
+T* CopyTo(const T* from, int64_t count, T* to) {
+  if (count == 1) {
+    *to = *from;
+  } else if (count > 0) {
+    std::memcpy(to, from, count * sizeof(T));
+  }
+  return to + count;
+}
+
+std::vector<Run> FindRuns(const SampledRows& sample) {
+  std::vector<Run> runs;
+  runs.reserve(sample.rows.size());
+  for (const RowRef& ref : sample.rows) {
+    const Chunk* chunk = sample.chunks[ref.chunk].get();
+    if (!runs.empty() && runs.back().chunk == chunk && runs.back().end == ref.row) {
+      ++runs.back().end;
+    } else {
+      runs.push_back({chunk, ref.row, ref.row + int64_t{1}});
+    }
+  }
+  return runs;
+}
+
 class Gatherer {
  public:
   Gatherer(const SampledRows& sample, v1::TrajectoryBatch& out)
-      : sample_(sample), runs_(FindRuns(sample)), out_(out) {}
+      : sample_(sample), runs_(FindRuns(sample)), out_(out) {
+    trajectories_ = Pieces(Per::kTrajectory);
+    actions_ = Pieces(Per::kAction);
+  }
 
   void Gather();
 
@@ -64,11 +86,18 @@ class Gatherer {
     return std::all_of(sample_.chunks.begin(), sample_.chunks.end(),
                        [&](const ChunkRef& c) { return has(c->batch()); });
   }
-  int64_t Total(Per per) const {
-    int64_t total = 0;
+  std::vector<Piece> Pieces(Per per) const {
+    std::vector<Piece> pieces;
+    pieces.reserve(runs_.size());
     for (const Run& run : runs_) {
-      total += Offset(*run.chunk, per, run.end) - Offset(*run.chunk, per, run.begin);
+      const int64_t begin = Offset(*run.chunk, per, run.begin);
+      pieces.push_back({&run.chunk->batch(), begin, Offset(*run.chunk, per, run.end) - begin});
     }
+    return pieces;
+  }
+  static int64_t Total(const std::vector<Piece>& pieces) {
+    int64_t total = 0;
+    for (const Piece& piece : pieces) total += piece.count;
     return total;
   }
 
@@ -80,14 +109,16 @@ class Gatherer {
   template <typename T>
   void ColumnOr(const RepeatedField<T>& (v1::TrajectoryBatch::*column)() const,
                 RepeatedField<T>* to, int64_t width, T fallback) const;
-  void Bytes(const std::string& (v1::TrajectoryBatch::*column)() const, std::string* to, Per per,
-             int64_t width) const;
+  void Bytes(const std::string& (v1::TrajectoryBatch::*column)() const, std::string* to,
+             const std::vector<Piece>& pieces, int64_t width) const;
   void GatherRewards();
   void GatherObjects();
 
   const SampledRows& sample_;
   const std::vector<Run> runs_;
   v1::TrajectoryBatch& out_;
+  std::vector<Piece> trajectories_;  // Of columns with an entry per trajectory,
+  std::vector<Piece> actions_;       // and of those with an entry per action.
 };
 
 template <typename T>
@@ -99,16 +130,13 @@ void Gatherer::Column(const RepeatedField<T>& (v1::TrajectoryBatch::*column)() c
            (per == Per::kAction && c->layout().actions.back() == 0);
   };
   if (!std::all_of(sample_.chunks.begin(), sample_.chunks.end(), has)) return;
-  const int64_t total = Total(per) * width;
+  const std::vector<Piece>& pieces = per == Per::kAction ? actions_ : trajectories_;
+  const int64_t total = Total(pieces) * width;
   to->Reserve(static_cast<int>(total));
   T* end = to->AddNAlreadyReserved(static_cast<int>(total));
-  for (const Run& run : runs_) {
-    const RepeatedField<T>& from = (run.chunk->batch().*column)();
-    const int64_t begin = Offset(*run.chunk, per, run.begin) * width;
-    const int64_t count = Offset(*run.chunk, per, run.end) * width - begin;
-    if (count == 0) continue;
-    std::copy_n(from.data() + begin, count, end);
-    end += count;
+  for (const Piece& piece : pieces) {
+    const RepeatedField<T>& from = (piece.batch->*column)();
+    end = CopyTo(from.data() + piece.begin * width, piece.count * width, end);
   }
 }
 
@@ -122,25 +150,20 @@ void Gatherer::ColumnOr(const RepeatedField<T>& (v1::TrajectoryBatch::*column)()
   const int64_t total = sample_.size() * width;
   to->Reserve(static_cast<int>(total));
   T* end = to->AddNAlreadyReserved(static_cast<int>(total));
-  for (const Run& run : runs_) {
-    const RepeatedField<T>& from = (run.chunk->batch().*column)();
-    const int64_t count = (run.end - run.begin) * width;
-    if (from.empty()) {
-      std::fill_n(end, count, fallback);
-    } else {
-      std::copy_n(from.data() + run.begin * width, count, end);
-    }
-    end += count;
+  for (const Piece& piece : trajectories_) {
+    const RepeatedField<T>& from = (piece.batch->*column)();
+    const int64_t count = piece.count * width;
+    end = from.empty() ? std::fill_n(end, count, fallback)
+                       : CopyTo(from.data() + piece.begin * width, count, end);
   }
 }
 
 void Gatherer::Bytes(const std::string& (v1::TrajectoryBatch::*column)() const, std::string* to,
-                     Per per, int64_t width) const {
-  to->reserve(Total(per) * width);
-  for (const Run& run : runs_) {
-    const int64_t begin = Offset(*run.chunk, per, run.begin) * width;
-    const int64_t end = Offset(*run.chunk, per, run.end) * width;
-    to->append((run.chunk->batch().*column)(), begin, end - begin);
+                     const std::vector<Piece>& pieces, int64_t width) const {
+  to->resize(Total(pieces) * width);
+  char* end = to->data();
+  for (const Piece& piece : pieces) {
+    end = CopyTo((piece.batch->*column)().data() + piece.begin * width, piece.count * width, end);
   }
 }
 
@@ -162,15 +185,15 @@ void Gatherer::GatherRewards() {
 void Gatherer::GatherObjects() {
   using B = v1::TrajectoryBatch;
   if (All([](const B& b) { return !b.object_keys().empty(); })) {
-    Bytes(&B::object_keys, out_.mutable_object_keys(), Per::kTrajectory, kKeyBytes);
+    Bytes(&B::object_keys, out_.mutable_object_keys(), trajectories_, kKeyBytes);
   }
   if (All([](const B& b) { return !b.state_keys().empty(); })) {
-    Bytes(&B::state_keys, out_.mutable_state_keys(), Per::kTrajectory, kKeyBytes);
+    Bytes(&B::state_keys, out_.mutable_state_keys(), trajectories_, kKeyBytes);
   }
   if (All([](const B& b) { return !b.object_lengths().empty(); })) {
     out_.set_object_format(runs_.front().chunk->batch().object_format());
     Column(&B::object_lengths, out_.mutable_object_lengths(), Per::kTrajectory, 1);
-    Bytes(&B::object_data, out_.mutable_object_data(), Per::kObjectByte, 1);
+    Bytes(&B::object_data, out_.mutable_object_data(), Pieces(Per::kObjectByte), 1);
   }
 }
 

@@ -87,8 +87,7 @@ absl::Status ObjectQuery::Resolve(std::span<const std::string> objectives) {
   return absl::OkStatus();
 }
 
-bool ObjectQuery::Matches(const ObjectRecord& record, std::span<const double> values,
-                          std::span<const uint8_t> valid) const {
+bool ObjectQuery::Matches(const ObjectRecord& record, std::span<const double> values) const {
   if (query_.statuses().empty()) {
     if (record.status != v1::OBJECT_STATUS_OK) return false;
   } else if (std::find(query_.statuses().begin(), query_.statuses().end(), record.status) ==
@@ -108,9 +107,9 @@ bool ObjectQuery::Matches(const ObjectRecord& record, std::span<const double> va
   const PolicyStamp first{query_.first_policy_from().generation(),
                           query_.first_policy_from().version()};
   if (record.first_policy < first) return false;
-  if (ordered_by_.has_value() && !valid[*ordered_by_]) return false;
+  if (ordered_by_.has_value() && !record.is_valid(*ordered_by_)) return false;
   return std::all_of(ranges_.begin(), ranges_.end(), [&](const Range& range) {
-    return valid[range.objective] && values[range.objective] >= range.minimum &&
+    return record.is_valid(range.objective) && values[range.objective] >= range.minimum &&
            values[range.objective] <= range.maximum;
   });
 }

@@ -35,9 +35,8 @@ class ObjectQuery {
   static absl::StatusOr<ObjectQuery> Create(const v1::ObjectQuery& query,
                                             std::span<const std::string> objectives);
 
-  // `values` and `valid` are the record's raw values, one per objective.
-  bool Matches(const ObjectRecord& record, std::span<const double> values,
-               std::span<const uint8_t> valid) const;
+  // `values` are the record's raw values, one per objective.
+  bool Matches(const ObjectRecord& record, std::span<const double> values) const;
   ObjectPlace PlaceOf(const ObjectRecord& record, std::span<const double> values) const;
 
  private:

@@ -66,16 +66,11 @@ class ObjectStore {
   std::span<double> Values(uint32_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return {values_.data() + slot * num_objectives_, num_objectives_};
   }
-  std::span<uint8_t> Valid(uint32_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return {valid_.data() + slot * num_objectives_, num_objectives_};
-  }
   std::span<const double> Values(uint32_t slot) const ABSL_SHARED_LOCKS_REQUIRED(mu_) {
     return {values_.data() + slot * num_objectives_, num_objectives_};
   }
-  std::span<const uint8_t> Valid(uint32_t slot) const ABSL_SHARED_LOCKS_REQUIRED(mu_) {
-    return {valid_.data() + slot * num_objectives_, num_objectives_};
-  }
 
+  void PrefetchRecord(const ObjectName& name) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   void Visit(uint32_t slot, const Chunk& chunk, int row, int64_t micros)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AddNew(const ObjectName& name, const Chunk& chunk, int row, int64_t micros,
@@ -101,7 +96,6 @@ class ObjectStore {
   absl::flat_hash_map<ObjectName, uint32_t> index_ ABSL_GUARDED_BY(mu_);  // To slots.
   std::vector<ObjectRecord> records_ ABSL_GUARDED_BY(mu_);                // By slot, all in use.
   std::vector<double> values_ ABSL_GUARDED_BY(mu_);                       // [slots, objectives]
-  std::vector<uint8_t> valid_ ABSL_GUARDED_BY(mu_);                       // [slots, objectives]
   absl::btree_set<Rank> ranking_ ABSL_GUARDED_BY(mu_);  // All, once the store has been full.
   absl::flat_hash_map<Key128, v1::Conditions> conditions_ ABSL_GUARDED_BY(mu_);  // One entry each.
   uint64_t next_ordinal_ ABSL_GUARDED_BY(mu_) = 0;

@@ -41,7 +41,8 @@ bool ColumnsFit(const v1::ObjectStoreState& state) {
                        objects.last_seen_unix_micros_size()};
   const uint64_t bytes = std::accumulate(objects.object_lengths().begin(),
                                          objects.object_lengths().end(), uint64_t{0});
-  return std::all_of(std::begin(sizes), std::end(sizes), [n](int size) { return size == n; }) &&
+  return m <= kMaxObjectives &&
+         std::all_of(std::begin(sizes), std::end(sizes), [n](int size) { return size == n; }) &&
          static_cast<int64_t>(objects.object_keys().size()) == kKeyBytes * n &&
          objects.object_data().size() == bytes && objects.raw_values_size() == n * m &&
          objects.raw_value_valid_size() == n * m &&
@@ -70,7 +71,7 @@ absl::StatusOr<v1::QueryObjectsResponse> ObjectStore::Query(const v1::ObjectQuer
   uint64_t matches = 0;
   std::vector<Hit> hits;
   for (uint32_t slot = 0; slot < records_.size(); ++slot) {
-    if (!ready->Matches(records_[slot], Values(slot), Valid(slot))) continue;
+    if (!ready->Matches(records_[slot], Values(slot))) continue;
     ++matches;
     const ObjectPlace place = ready->PlaceOf(records_[slot], Values(slot));
     if (!after.has_value() || *after < place) hits.push_back({place, slot});
@@ -106,7 +107,7 @@ void ObjectStore::AppendTo(uint32_t slot, v1::ObjectBatch& batch,
   batch.add_condition_index(condition);
   batch.add_statuses(record.status);
   for (const double value : Values(slot)) batch.add_raw_values(value);
-  for (const uint8_t valid : Valid(slot)) batch.add_raw_value_valid(valid != 0);
+  for (size_t j = 0; j < num_objectives_; ++j) batch.add_raw_value_valid(record.is_valid(j));
   batch.add_evaluation_counts(record.evaluations);
   batch.add_log_rewards(record.log_reward);
   batch.add_visits(record.visits);
@@ -143,7 +144,6 @@ void ObjectStore::Clear() {
   index_.clear();
   records_.clear();
   values_.clear();
-  valid_.clear();
   ranking_.clear();
   conditions_.clear();
   next_ordinal_ = 0;
@@ -192,13 +192,16 @@ absl::Status ObjectStore::RestoreRows(const v1::ObjectStoreState& state) {
     record.last_seen_micros = from.last_seen_unix_micros(i);
     record.evaluations = from.evaluation_counts(i);
     record.status = static_cast<v1::ObjectStatus>(from.statuses(i));
+    for (size_t j = 0; j < num_objectives_; ++j) {
+      const bool valid = from.raw_value_valid(static_cast<int>(i * num_objectives_ + j));
+      record.valid |= uint64_t{valid} << j;
+    }
     if (!index_.emplace(record.name, static_cast<uint32_t>(i)).second) {
       return Contradiction(absl::StrCat("object ", i, " stands there twice"));
     }
     records_.push_back(std::move(record));
   }
   values_.assign(from.raw_values().begin(), from.raw_values().end());
-  valid_.assign(from.raw_value_valid().begin(), from.raw_value_valid().end());
   next_ordinal_ = state.next_ordinal();
   evicted_ = static_cast<int64_t>(state.evicted());
   not_admitted_ = static_cast<int64_t>(state.not_admitted());

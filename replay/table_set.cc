@@ -167,10 +167,10 @@ void TableSet::Snapshot(
 
 absl::Status TableSet::Restore(std::span<const v1::ReplayTableState* const> states,
                                std::span<const ChunkRef> chunks) {
-  if (states.size() != tables_.size()) {
+  if (states.size() != options_.size()) {
     return absl::FailedPreconditionError(absl::StrCat("replay.tables: the state has ",
                                                       states.size(), " tables, the configuration ",
-                                                      tables_.size()));
+                                                      options_.size()));
   }
   absl::MutexLock lock(&mu_);
   for (size_t i = 0; i < states.size(); ++i) {

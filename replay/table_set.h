@@ -45,7 +45,7 @@ class TableSet {
   static absl::StatusOr<std::unique_ptr<TableSet>> Create(
       std::span<const ReplayTableOptions> options, uint64_t seed);
 
-  int32_t size() const { return static_cast<int32_t>(tables_.size()); }
+  int32_t size() const { return static_cast<int32_t>(options_.size()); }
   // −1 if there is none of this name.
   int32_t Find(absl::string_view name) const;
   const ReplayTableOptions& options(int32_t table) const { return options_[table]; }
@@ -102,7 +102,7 @@ class TableSet {
 
   const std::vector<ReplayTableOptions> options_;
   mutable absl::Mutex mu_;
-  const std::vector<std::unique_ptr<ReplayTable>> tables_ ABSL_PT_GUARDED_BY(mu_);
+  const std::vector<std::unique_ptr<ReplayTable>> tables_ ABSL_GUARDED_BY(mu_);
   std::vector<Blocked> blocked_ ABSL_GUARDED_BY(mu_);
   std::vector<std::span<const TableDraw>> waiting_samples_ ABSL_GUARDED_BY(mu_);
   int64_t unfinished_inserts_ ABSL_GUARDED_BY(mu_) = 0;
