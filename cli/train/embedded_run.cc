@@ -194,9 +194,8 @@ absl::Status EmbeddedRun::MakeLearner() {
   auto samples = replay_->OpenSample(opening);
   if (!samples.ok()) return samples.status();
   learner_->SetSamples(*std::move(samples));
-  auto evaluator =
-      RunEvaluator::Create(components_, config_.evaluation(), model_.policy->observation(),
-                           *reward_, *replay_, MakeHandshake());
+  auto evaluator = RunEvaluator::Create(components_, config_, model_.policy->observation(),
+                                        *reward_, *replay_, MakeHandshake());
   if (!evaluator.ok()) return evaluator.status();
   evaluator_ = *std::move(evaluator);
   return absl::OkStatus();

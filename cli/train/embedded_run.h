@@ -38,8 +38,8 @@ struct EmbeddedRunOptions {
   bool deterministic = false;
   // Where to go on from: a run's directory, or one checkpoint of it. Empty begins a new run.
   std::string resume_from;
-  // Asked after every step; true ends the run as if it were over, with a checkpoint.
-  std::function<bool()> stop_requested;
+  // Asked with the steps done so far; true ends the run in order, with a checkpoint.
+  std::function<bool(int64_t step)> stop_requested;
   // Environment and reward that no configuration knows, for tests and for programs of one's own.
   std::optional<RunComponents> components;
 };

@@ -108,8 +108,8 @@ void PrintResult(const Flags& flags, const RunSummary& summary) {
             << "summary:    " << JoinPath(flags.out, kSummaryFile) << "\n"
             << "checkpoint: " << summary.checkpoint << std::endl;
   if (!summary.finished) {
-    std::cout << "Go on with: anabranch train " << flags.config << " --out " << flags.out
-              << " --resume" << (flags.deterministic ? " --deterministic" : "") << std::endl;
+    std::cout << "Go on with: anabranch train --resume " << flags.out
+              << (flags.deterministic ? " --deterministic" : "") << std::endl;
   }
 }
 
@@ -121,7 +121,7 @@ int Train(const Flags& flags, const v1::RunConfig& config) {
   options.directory = flags.out;
   options.deterministic = flags.deterministic;
   options.resume_from = flags.wants_resume ? flags.resume : "";
-  options.stop_requested = [] { return stop_requested.load(std::memory_order_relaxed); };
+  options.stop_requested = [](int64_t) { return stop_requested.load(std::memory_order_relaxed); };
   auto run = EmbeddedRun::Create(std::move(options), PosixFileSystem(), &progress);
   if (!run.ok()) return Fail(run.status(), kFailed);
   auto summary = (*run)->Run();

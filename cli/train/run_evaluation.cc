@@ -8,6 +8,12 @@
 #include "absl/strings/str_cat.h"
 
 namespace anabranch {
+namespace {
+
+constexpr double kNoReward = -std::numeric_limits<double>::infinity();
+constexpr uint64_t kEvaluationStream = uint64_t{1} << 63;  // And the step.
+
+}  // namespace
 
 void RunEvaluation::AddTo(nlohmann::ordered_json& line) const {
   if (log_z_error.has_value()) line["log_z_error"] = *log_z_error;
@@ -16,6 +22,10 @@ void RunEvaluation::AddTo(nlohmann::ordered_json& line) const {
     line["jsd"] = exact->jensen_shannon;
     line["kl_learned_true"] = exact->kl_pq;
     line["kl_true_learned"] = exact->kl_qp;
+  }
+  if (elbo.has_value()) {
+    line["elbo"] = elbo->value;
+    line["elbo_standard_error"] = elbo->standard_error;
   }
   if (modes > 0) {
     line["modes"] = modes_found;
@@ -56,10 +66,12 @@ absl::Status ModeCountingReward::Restore(std::span<const int64_t> found) {
 }
 
 absl::StatusOr<std::unique_ptr<RunEvaluator>> RunEvaluator::Create(
-    const RunComponents& components, const v1::EvaluationConfig& config,
+    const RunComponents& components, const v1::RunConfig& run_config,
     const ObservationSpec& observation, const ModeCountingReward& modes, ReplayClient& replay,
     const v1::Handshake& handshake) {
-  auto evaluator = absl::WrapUnique(new RunEvaluator(components, config, modes, replay, handshake));
+  auto evaluator =
+      absl::WrapUnique(new RunEvaluator(components, run_config, modes, replay, handshake));
+  const v1::EvaluationConfig& config = run_config.evaluation();
   const StateSpace* space = components.environment->state_space();
   const bool small =
       space != nullptr && space->num_states() <= static_cast<int64_t>(config.max_exact_states());
@@ -80,26 +92,38 @@ absl::Status RunEvaluator::PrepareExact(const ObservationSpec& observation) {
   auto exact = ExactEvaluator::Create(*components_.environment, observation);
   if (!exact.ok()) return exact.status();
   exact_ = *std::move(exact);
-  RewardColumns raw;
-  components_.reward->Evaluate(exact_->objects(), raw);
-  ShapedRewards shaped;
-  if (absl::Status status = components_.shaping->Shape(raw, shaped); !status.ok()) return status;
+  auto log_rewards = LogRewardsOf(exact_->objects());
+  if (!log_rewards.ok()) return log_rewards.status();
   for (int64_t i = 0; i < exact_->num_states(); ++i) {
-    const bool counts = exact_->transitions().terminal[i] != 0 && shaped.used[i] != 0;
-    if (!counts) shaped.log_rewards[i] = -std::numeric_limits<double>::infinity();
+    if (exact_->transitions().terminal[i] == 0) (*log_rewards)[i] = kNoReward;
   }
-  true_log_z_ = LogSumExp(shaped.log_rewards);
-  auto target = TargetDistribution(shaped.log_rewards);
+  true_log_z_ = LogSumExp(*log_rewards);
+  auto target = TargetDistribution(*log_rewards);
   if (!target.ok()) return target.status();
   log_target_ = *std::move(target);
   return absl::OkStatus();
 }
 
-absl::StatusOr<RunEvaluation> RunEvaluator::Evaluate(Policy& policy, double log_z) {
-  RunEvaluation result;
-  if (exact_ != nullptr) {
-    if (absl::Status status = EvaluateExactly(policy, log_z, result); !status.ok()) return status;
+absl::StatusOr<std::vector<double>> RunEvaluator::LogRewardsOf(
+    std::span<const std::string> objects) const {
+  RewardColumns raw;
+  components_.reward->Evaluate(objects, raw);
+  for (size_t i = 0; i < raw.values.size(); ++i) {  // As the actor sees them.
+    if (!std::isfinite(raw.values[i])) raw.status[i / raw.num_objectives] = ObjectStatus::kFailed;
   }
+  ShapedRewards shaped;
+  if (absl::Status status = components_.shaping->Shape(raw, shaped); !status.ok()) return status;
+  for (size_t i = 0; i < objects.size(); ++i) {
+    if (shaped.used[i] == 0) shaped.log_rewards[i] = kNoReward;
+  }
+  return std::move(shaped.log_rewards);
+}
+
+absl::StatusOr<RunEvaluation> RunEvaluator::Evaluate(Policy& policy, double log_z, int64_t step) {
+  RunEvaluation result;
+  absl::Status status = exact_ != nullptr ? EvaluateExactly(policy, log_z, result)
+                                          : EvaluateBySampling(policy, step, result);
+  if (!status.ok()) return status;
   if (absl::Status status = EvaluateObjects(result); !status.ok()) return status;
   return result;
 }
@@ -111,6 +135,19 @@ absl::Status RunEvaluator::EvaluateExactly(Policy& policy, double log_z, RunEval
   if (!distances.ok()) return distances.status();
   result.exact = *distances;
   result.log_z_error = std::abs(log_z - true_log_z_);
+  return absl::OkStatus();
+}
+
+absl::Status RunEvaluator::EvaluateBySampling(Policy& policy, int64_t step, RunEvaluation& result) {
+  if (config_.trajectories() == 0) return absl::OkStatus();
+  auto estimator = Estimator::Create(*components_.environment, policy);
+  if (!estimator.ok()) return estimator.status();
+  RandomStream random(seed_, kEvaluationStream + static_cast<uint64_t>(step));
+  auto elbo = estimator->Elbo(
+      [this](std::span<const std::string> objects) { return LogRewardsOf(objects); },
+      config_.trajectories(), random);
+  if (!elbo.ok()) return elbo.status();
+  result.elbo = *elbo;
   return absl::OkStatus();
 }
 

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "anabranch/v1/config.pb.h"
+#include "gflownet/evaluation/estimators.h"
 #include "gflownet/evaluation/exact_distribution.h"
 #include "gflownet/evaluation/metrics.h"
 #include "gflownet/evaluation/modes.h"
@@ -28,6 +29,9 @@ struct RunEvaluation {
   // Where the environment can be enumerated: the learned distribution against the true one.
   std::optional<DistributionDistances> exact;
   std::optional<double> log_z_error;  // |log Z − log Z*|, nats.
+  // Elsewhere: a lower bound of log Z from trajectories of the policy's own, tight for a perfect
+  // one.
+  std::optional<Estimate> elbo;
   // Of all objects that training has come across.
   int64_t modes_found = 0;
   int64_t modes = 0;  // 0 where the reward defines none.
@@ -68,30 +72,36 @@ class RunEvaluator {
  public:
   // FAILED_PRECONDITION for evaluation.exact: always where the environment can't be enumerated.
   static absl::StatusOr<std::unique_ptr<RunEvaluator>> Create(const RunComponents& components,
-                                                              const v1::EvaluationConfig& config,
+                                                              const v1::RunConfig& config,
                                                               const ObservationSpec& observation,
                                                               const ModeCountingReward& modes,
                                                               ReplayClient& replay,
                                                               const v1::Handshake& handshake);
 
-  absl::StatusOr<RunEvaluation> Evaluate(Policy& policy, double log_z);
+  // `step` chooses the random numbers of sampled metrics, so that they depend on nothing else.
+  absl::StatusOr<RunEvaluation> Evaluate(Policy& policy, double log_z, int64_t step);
 
  private:
-  RunEvaluator(const RunComponents& components, const v1::EvaluationConfig& config,
+  RunEvaluator(const RunComponents& components, const v1::RunConfig& config,
                const ModeCountingReward& modes, ReplayClient& replay,
                const v1::Handshake& handshake)
       : components_(components),
-        config_(config),
+        config_(config.evaluation()),
+        seed_(config.seed()),
         modes_(modes),
         replay_(replay),
         handshake_(handshake) {}
 
   absl::Status PrepareExact(const ObservationSpec& observation);
   absl::Status EvaluateExactly(Policy& policy, double log_z, RunEvaluation& result);
+  absl::Status EvaluateBySampling(Policy& policy, int64_t step, RunEvaluation& result);
   absl::Status EvaluateObjects(RunEvaluation& result);
+  // Log-rewards of objects, −∞ where reward shaping leaves them out.
+  absl::StatusOr<std::vector<double>> LogRewardsOf(std::span<const std::string> objects) const;
 
   const RunComponents& components_;
   const v1::EvaluationConfig config_;
+  const uint64_t seed_;
   const ModeCountingReward& modes_;
   ReplayClient& replay_;
   const v1::Handshake handshake_;

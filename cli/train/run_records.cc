@@ -17,7 +17,7 @@ double EmbeddedRun::LogZ() const {
 }
 
 void EmbeddedRun::Evaluate(bool last) {
-  auto evaluation = evaluator_->Evaluate(*model_.policy, LogZ());
+  auto evaluation = evaluator_->Evaluate(*model_.policy, LogZ(), step_);
   if (!evaluation.ok()) {
     progress_->Note(absl::StrCat("warning: no evaluation at step ", step_.load(), ": ",
                                  evaluation.status().message()));

@@ -107,7 +107,7 @@ bool EmbeddedRun::WantsMore() {
 
 bool EmbeddedRun::IsOver() const {
   return step_ >= static_cast<int64_t>(config_.learner().max_steps()) ||
-         (options_.stop_requested && options_.stop_requested());
+         (options_.stop_requested && options_.stop_requested(step_));
 }
 
 void EmbeddedRun::AfterStep(const TrainingResult& result) {
