@@ -240,7 +240,7 @@ absl::Status Evaluation::Correlate(Estimator& estimator) {
        spearman->coefficient,
        {},
        {{spearman->low, spearman->high}},
-       "the same of their ranks"});
+       "the same of their ranks; equal rewards lower it"});
   return absl::OkStatus();
 }
 
