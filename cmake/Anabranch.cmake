@@ -56,6 +56,9 @@ endif()
 add_compile_options(${ANABRANCH_SANITIZER_FLAGS})
 add_link_options(${ANABRANCH_SANITIZER_FLAGS})
 set(ANABRANCH_SANITIZER_DEFAULTS "${CMAKE_CURRENT_LIST_DIR}/sanitizers/defaults.cc")
+if(ANABRANCH_SANITIZER STREQUAL "thread")
+  list(APPEND ANABRANCH_SANITIZER_DEFAULTS "${CMAKE_CURRENT_LIST_DIR}/sanitizers/absl_mutex.cc")
+endif()
 
 # One precompiled header of LibTorch for all targets that have TORCH. A source that needs other
 # compiler flags than its neighbours sets the source property SKIP_PRECOMPILE_HEADERS.

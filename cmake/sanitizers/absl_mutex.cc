@@ -1,0 +1,77 @@
+// Debian's Abseil is not instrumented, so ThreadSanitizer doesn't know that its mutex orders what
+// happens under it and reports everything that is guarded by one. These definitions go before the
+// library's, tell the sanitizer, and pass the call on.
+#include <dlfcn.h>
+#include <sanitizer/tsan_interface.h>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+
+namespace {
+
+template <typename Result, typename... Args>
+Result PassOn(const char* symbol, Args... args) {
+  return reinterpret_cast<Result (*)(Args...)>(dlsym(RTLD_NEXT, symbol))(args...);
+}
+
+// Around a call that gives the mutex up and takes it again.
+template <typename Call>
+auto Reacquire(absl::Mutex* mutex, const Call& call) {
+  __tsan_mutex_pre_unlock(mutex, 0);
+  __tsan_mutex_post_unlock(mutex, 0);
+  __tsan_mutex_pre_lock(mutex, 0);
+  struct Finish {
+    absl::Mutex* mutex;
+    ~Finish() { __tsan_mutex_post_lock(mutex, 0, 0); }
+  } finish{mutex};
+  return call();
+}
+
+}  // namespace
+
+void absl::Mutex::Lock() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  __tsan_mutex_pre_lock(this, 0);
+  PassOn<void>("_ZN4absl7debian35Mutex4LockEv", this);
+  __tsan_mutex_post_lock(this, 0, 0);
+}
+
+void absl::Mutex::Unlock() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  __tsan_mutex_pre_unlock(this, 0);
+  PassOn<void>("_ZN4absl7debian35Mutex6UnlockEv", this);
+  __tsan_mutex_post_unlock(this, 0);
+}
+
+void absl::Mutex::ReaderLock() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  __tsan_mutex_pre_lock(this, __tsan_mutex_read_lock);
+  PassOn<void>("_ZN4absl7debian35Mutex10ReaderLockEv", this);
+  __tsan_mutex_post_lock(this, __tsan_mutex_read_lock, 0);
+}
+
+void absl::Mutex::ReaderUnlock() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  __tsan_mutex_pre_unlock(this, __tsan_mutex_read_lock);
+  PassOn<void>("_ZN4absl7debian35Mutex12ReaderUnlockEv", this);
+  __tsan_mutex_post_unlock(this, __tsan_mutex_read_lock);
+}
+
+void absl::Mutex::Await(const absl::Condition& condition) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  Reacquire(this, [&] {
+    PassOn<void>("_ZN4absl7debian35Mutex5AwaitERKNS0_9ConditionE", this, &condition);
+  });
+}
+
+bool absl::Mutex::AwaitWithDeadline(const absl::Condition& condition,
+                                    absl::Time deadline) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  return Reacquire(this, [&] {
+    return PassOn<bool>("_ZN4absl7debian35Mutex17AwaitWithDeadlineERKNS0_9ConditionENS0_4TimeE",
+                        this, &condition, deadline);
+  });
+}
+
+bool absl::Mutex::AwaitWithTimeout(const absl::Condition& condition,
+                                   absl::Duration timeout) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  return Reacquire(this, [&] {
+    return PassOn<bool>("_ZN4absl7debian35Mutex16AwaitWithTimeoutERKNS0_9ConditionENS0_8DurationE",
+                        this, &condition, timeout);
+  });
+}
