@@ -111,9 +111,10 @@ int Main() {
   const Rate of_products = RatioOf(rates[0], rates[2]);
   const Rate of_autograd = RatioOf(rates[0], rates[1]);
   if (absl::GetFlag(FLAGS_json)) {
-    std::printf("{\"steps_per_second\": %.1f, \"autograd_per_second\": %.1f, "
-                "\"products_per_second\": %.1f}\n",
-                rates[0].Median(), rates[1].Median(), rates[2].Median());
+    std::printf(
+        "{\"steps_per_second\": %.1f, \"autograd_per_second\": %.1f, "
+        "\"products_per_second\": %.1f}\n",
+        rates[0].Median(), rates[1].Median(), rates[2].Median());
     return 0;
   }
   for (const Rate& rate : rates) Print(rate);

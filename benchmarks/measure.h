@@ -27,7 +27,8 @@ struct Rate {
 };
 
 // Every workload runs for about `seconds` in each of `rounds` rounds, one after another, so that a
-// machine that changes its speed changes it for all: A B C A B C …. One untimed call each comes first.
+// machine that changes its speed changes it for all: A B C A B C …. One untimed call each comes
+// first.
 std::vector<Rate> MeasureAlternating(const std::vector<Workload>& workloads, double seconds,
                                      int rounds);
 

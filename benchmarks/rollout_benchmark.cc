@@ -98,10 +98,11 @@ int Main() {
                          absl::GetFlag(FLAGS_seconds), absl::GetFlag(FLAGS_rounds));
   const Rate ratio = RatioOf(rates[0], rates[1]);
   if (absl::GetFlag(FLAGS_json)) {
-    std::printf("{\"transitions_per_second\": %.0f, \"ceiling_per_second\": %.0f, \"ratio\": %.4f, "
-                "\"rollout\": %s, \"ceiling\": %s}\n",
-                rates[0].Median(), rates[1].Median(), ratio.Median(), ToJson(rates[0]).c_str(),
-                ToJson(rates[1]).c_str());
+    std::printf(
+        "{\"transitions_per_second\": %.0f, \"ceiling_per_second\": %.0f, \"ratio\": %.4f, "
+        "\"rollout\": %s, \"ceiling\": %s}\n",
+        rates[0].Median(), rates[1].Median(), ratio.Median(), ToJson(rates[0]).c_str(),
+        ToJson(rates[1]).c_str());
     return 0;
   }
   for (const Rate& rate : rates) Print(rate);

@@ -9,9 +9,9 @@
 namespace anabranch {
 
 // (δ − mean_batch δ)², δ = Σ log P_F − log R − Σ log P_B, the mean over trajectories: trajectory
-// balance with log Z = −mean δ, the best for the batch. Its gradient is that of trajectory balance at
-// that log Z held fixed, because the derivative with respect to log Z vanishes there. A batch of one
-// trajectory has loss 0.
+// balance with log Z = −mean δ, the best for the batch. Its gradient is that of trajectory balance
+// at that log Z held fixed, because the derivative with respect to log Z vanishes there. A batch of
+// one trajectory has loss 0.
 class VarGrad final : public Objective {
  public:
   std::string_view name() const override { return "var_grad"; }

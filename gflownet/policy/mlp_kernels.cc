@@ -6,8 +6,9 @@
 
 namespace anabranch::mlp {
 
-ANABRANCH_FUNCTION_CLONES void GatherSum(const int32_t* hot, int64_t rows, int64_t k, const float* weight,
-                                const float* bias, int64_t n, float* y) {
+ANABRANCH_FUNCTION_CLONES void GatherSum(const int32_t* hot, int64_t rows, int64_t k,
+                                         const float* weight, const float* bias, int64_t n,
+                                         float* y) {
   // Columns in tiles that stay in registers while the k weight rows are added up.
   constexpr int64_t kTile = 64;
   for (int64_t r = 0; r < rows; ++r) {
@@ -32,8 +33,8 @@ ANABRANCH_FUNCTION_CLONES void GatherSum(const int32_t* hot, int64_t rows, int64
 }
 
 ANABRANCH_FUNCTION_CLONES void ScatterAdd(const int32_t* hot, int64_t rows, int64_t k,
-                                 const float* __restrict dy, int64_t n,
-                                 float* __restrict weight_gradient) {
+                                          const float* __restrict dy, int64_t n,
+                                          float* __restrict weight_gradient) {
   for (int64_t r = 0; r < rows; ++r) {
     const float* in = dy + r * n;
     for (int64_t j = 0; j < k; ++j) {
@@ -44,7 +45,7 @@ ANABRANCH_FUNCTION_CLONES void ScatterAdd(const int32_t* hot, int64_t rows, int6
 }
 
 ANABRANCH_FUNCTION_CLONES void AddBias(const float* __restrict bias, int64_t rows, int64_t n,
-                              float* __restrict y) {
+                                       float* __restrict y) {
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t i = 0; i < n; ++i) y[r * n + i] += bias[i];
   }
@@ -54,8 +55,8 @@ ANABRANCH_FUNCTION_CLONES void LeakyRelu(float slope, int64_t size, float* y) {
   for (int64_t i = 0; i < size; ++i) y[i] = std::max(y[i], slope * y[i]);
 }
 
-ANABRANCH_FUNCTION_CLONES void AddBiasLeakyRelu(const float* __restrict bias, float slope, int64_t rows,
-                                       int64_t n, float* __restrict y) {
+ANABRANCH_FUNCTION_CLONES void AddBiasLeakyRelu(const float* __restrict bias, float slope,
+                                                int64_t rows, int64_t n, float* __restrict y) {
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t i = 0; i < n; ++i) {
       const float x = y[r * n + i] + bias[i];
@@ -64,13 +65,13 @@ ANABRANCH_FUNCTION_CLONES void AddBiasLeakyRelu(const float* __restrict bias, fl
   }
 }
 
-ANABRANCH_FUNCTION_CLONES void LeakyReluGradient(const float* __restrict h, float slope, int64_t size,
-                                        float* __restrict dy) {
+ANABRANCH_FUNCTION_CLONES void LeakyReluGradient(const float* __restrict h, float slope,
+                                                 int64_t size, float* __restrict dy) {
   for (int64_t i = 0; i < size; ++i) dy[i] *= h[i] > 0 ? 1.0f : slope;
 }
 
 ANABRANCH_FUNCTION_CLONES void ColumnSum(const float* __restrict dy, int64_t rows, int64_t n,
-                                float* __restrict bias_gradient) {
+                                         float* __restrict bias_gradient) {
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t i = 0; i < n; ++i) bias_gradient[i] += dy[r * n + i];
   }

@@ -24,7 +24,8 @@ MlpNetwork::MlpNetwork(const MlpShape& shape, const std::string& prefix, Paramet
   int64_t inputs = shape.input.width;
   for (int64_t i = 0; i <= shape.hidden_layers; ++i) {
     const int64_t outputs = i < shape.hidden_layers ? shape.hidden_width : shape.outputs;
-    const int64_t weight = parameters.Add(absl::StrCat(prefix, ".", i, ".weight"), {inputs, outputs});
+    const int64_t weight =
+        parameters.Add(absl::StrCat(prefix, ".", i, ".weight"), {inputs, outputs});
     const int64_t bias = parameters.Add(absl::StrCat(prefix, ".", i, ".bias"), {outputs});
     layers_.push_back({weight, bias, inputs, outputs});
     inputs = outputs;
@@ -109,7 +110,8 @@ void MlpNetwork::Forward(const Input& input, Activations& activations, float* ou
       if (hidden) mlp::LeakyRelu(shape_.leaky_slope, rows * layer.outputs, y);
     } else {
       const float* bias = parameters_.Data(layer.bias);
-      Multiply(previous, parameters_.Data(layer.weight), rows, layer.inputs, layer.outputs, 0.0f, y);
+      Multiply(previous, parameters_.Data(layer.weight), rows, layer.inputs, layer.outputs, 0.0f,
+               y);
       if (hidden) {
         mlp::AddBiasLeakyRelu(bias, shape_.leaky_slope, rows, layer.outputs, y);
       } else {

@@ -30,7 +30,8 @@ struct MlpShape {
 // On the CPU, Forward and Backward do without autograd: the first layer gathers and sums rows, bias
 // and activation are one pass, and the gradient goes straight into Parameters::gradient(). That
 // takes two thirds of the time that the same layers take as autograd operations, see
-// docs/performance.md. Reference is those operations, for every device and as the test of the other.
+// docs/performance.md. Reference is those operations, for every device and as the test of the
+// other.
 class MlpNetwork {
  public:
   // Adds its parameters, named "<prefix>.<layer>.weight" and ".bias".

@@ -58,7 +58,8 @@ at::Tensor ReferenceHeadLogProb(const at::Tensor& logits, const ActionMask& mask
 
 absl::Status MlpPolicyOptions::Validate() const {
   auto refuse = [](absl::string_view field, auto value, absl::string_view remedy) {
-    return absl::InvalidArgumentError(absl::StrCat("policy.mlp.", field, " is ", value, "; ", remedy));
+    return absl::InvalidArgumentError(
+        absl::StrCat("policy.mlp.", field, " is ", value, "; ", remedy));
   };
   if (hidden_layers < 0) return refuse("hidden_layers", hidden_layers, "give 0 or more");
   if (hidden_width < 1) return refuse("hidden_width", hidden_width, "give at least 1");
@@ -148,7 +149,8 @@ class MlpPolicy::Evaluation final : public torch::CustomClassHolder {
 };
 
 // Ties an Evaluation into autograd. The gradient goes straight into Parameters::gradient(), so what
-// is passed on is undefined; the anchor, any parameter, is there to make the outputs differentiable.
+// is passed on is undefined; the anchor, any parameter, is there to make the outputs
+// differentiable.
 class MlpPolicy::LogProbFunction final : public torch::autograd::Function<LogProbFunction> {
  public:
   static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context,
@@ -215,9 +217,7 @@ void MlpPolicy::Initialize(RandomStream& random) {
   for (auto& network : networks_) network->Initialize(random);
 }
 
-bool MlpPolicy::UseFused() const {
-  return !options_.reference && parameters_.values().is_cpu();
-}
+bool MlpPolicy::UseFused() const { return !options_.reference && parameters_.values().is_cpu(); }
 
 MlpPolicy::Logits MlpPolicy::Infer(const Head& head, const PolicyInput& input) {
   const int64_t rows = input.observations.rows;
@@ -290,8 +290,8 @@ RowLogProbs MlpPolicy::LogProb(const StateRows& rows) {
 }
 
 RowLogProbs MlpPolicy::FusedLogProb(const StateRows& rows) {
-  const auto result = LogProbFunction::apply(parameters_.Leaf(0),
-                                             c10::make_intrusive<Evaluation>(*this, rows));
+  const auto result =
+      LogProbFunction::apply(parameters_.Leaf(0), c10::make_intrusive<Evaluation>(*this, rows));
   return {result[0], result[1], {}};
 }
 
@@ -305,8 +305,7 @@ RowLogProbs MlpPolicy::ReferenceLogProb(const StateRows& rows) {
     return output.narrow(1, head.column, head.actions);
   };
   RowLogProbs result;
-  result.log_pf =
-      ReferenceHeadLogProb(logits(forward_), rows.forward_mask, rows.forward_actions);
+  result.log_pf = ReferenceHeadLogProb(logits(forward_), rows.forward_mask, rows.forward_actions);
   result.log_pb =
       backward_.network == nullptr
           ? UniformLogProb(rows.backward_mask, rows.backward_actions).to(result.log_pf.device())

@@ -32,9 +32,9 @@ struct Exploration {
 };
 
 struct SampledActions {
-  std::vector<int32_t> ids;    // [rows]
-  std::vector<float> values;   // [rows, action_value_width]
-  std::vector<float> log_prob; // [rows] of the target policy: exploration never shows in it.
+  std::vector<int32_t> ids;     // [rows]
+  std::vector<float> values;    // [rows, action_value_width]
+  std::vector<float> log_prob;  // [rows] of the target policy: exploration never shows in it.
 };
 
 // log P_F and log P_B of what was done, differentiable with respect to the parameters.
@@ -45,9 +45,9 @@ struct RowLogProbs {
 };
 
 // Probabilities of illegal actions are exactly 0 (−∞ before the log-softmax). A policy owns scratch
-// memory, so one thread uses it at a time; actors and learner have one each, over parameters of their
-// own. Nothing here asks for all action log-probabilities at once except AllLog*, which are for
-// enumerable spaces.
+// memory, so one thread uses it at a time; actors and learner have one each, over parameters of
+// their own. Nothing here asks for all action log-probabilities at once except AllLog*, which are
+// for enumerable spaces.
 class Policy {
  public:
   virtual ~Policy() = default;

@@ -116,8 +116,9 @@ absl::Status Rollout::Forward(const RolloutOptions& options, RandomStream& rando
   const int64_t steps = environment_.spec().max_trajectory_length;
   for (int64_t t = 0; !b.active.empty(); ++t) {
     if (t == steps) {
-      return absl::InternalError(absl::StrCat(environment_.spec().fingerprint, ": a trajectory has more than ",
-                                              steps, " actions, its declared maximum"));
+      return absl::InternalError(absl::StrCat(environment_.spec().fingerprint,
+                                              ": a trajectory has more than ", steps,
+                                              " actions, its declared maximum"));
     }
     StepForward(options, random, *states);
   }
@@ -130,8 +131,7 @@ absl::Status Rollout::Forward(const RolloutOptions& options, RandomStream& rando
   return absl::OkStatus();
 }
 
-void Rollout::StepForward(const RolloutOptions& options, RandomStream& random,
-                          StateBatch& states) {
+void Rollout::StepForward(const RolloutOptions& options, RandomStream& random, StateBatch& states) {
   Buffers& b = *buffers_;
   Lap lap;
   b.observations.Clear();
@@ -217,8 +217,8 @@ absl::Status Rollout::Backward(std::span<const std::string> objects, RandomStrea
   auto terminal = environment_.FromObjects(objects);
   if (!terminal.ok()) return terminal.status();
   if (spec.action_value_width > 0) {
-    return absl::UnimplementedError(absl::StrCat(
-        "backward rollouts need discrete actions, and ", spec.fingerprint, " has continuous ones"));
+    return absl::UnimplementedError(absl::StrCat("backward rollouts need discrete actions, and ",
+                                                 spec.fingerprint, " has continuous ones"));
   }
   std::unique_ptr<StateBatch> states = *std::move(terminal);
   Buffers& b = *buffers_;

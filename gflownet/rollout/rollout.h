@@ -22,7 +22,7 @@ struct RolloutOptions {
   bool record_log_pf = false;
   std::vector<std::string> prompts;  // [trajectories] or empty.
   int64_t condition_width = 0;
-  std::vector<float> conditions;     // [trajectories, condition_width]
+  std::vector<float> conditions;  // [trajectories, condition_width]
 };
 
 // Where a rollout's time went, in seconds; added up over calls.
@@ -39,13 +39,13 @@ class Rollout {
   Rollout(const Environment& environment, Policy& policy);
   ~Rollout();
 
-  // Draws `options.trajectories` trajectories with P_F; replaces `out`. With exploration, actions are
-  // drawn from the mixture, and log_pf stays the target's.
+  // Draws `options.trajectories` trajectories with P_F; replaces `out`. With exploration, actions
+  // are drawn from the mixture, and log_pf stays the target's.
   absl::Status Forward(const RolloutOptions& options, RandomStream& random, Trajectories& out);
 
   // Draws one trajectory with P_B for each object, from a state of the object back to the source,
-  // and gives it in forward order. log_pb, where wanted, gets Σ log P_B of each [n]. INVALID_ARGUMENT
-  // names the index of an object that can't be read.
+  // and gives it in forward order. log_pb, where wanted, gets Σ log P_B of each [n].
+  // INVALID_ARGUMENT names the index of an object that can't be read.
   absl::Status Backward(std::span<const std::string> objects, RandomStream& random,
                         Trajectories& out, std::vector<float>* log_pb = nullptr);
 

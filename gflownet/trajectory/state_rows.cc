@@ -73,10 +73,9 @@ absl::Status Replay::FindOffsets() {
   for (int64_t i = 0; i < trajectories_.size(); ++i) {
     const int32_t length = trajectories_.lengths[i];
     if (length < 1 || length > limit) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("trajectories.lengths[", i, "] is ", length, "; ",
-                       environment_.spec().fingerprint, " has trajectories of 1 to ", limit,
-                       " actions, stop included"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "trajectories.lengths[", i, "] is ", length, "; ", environment_.spec().fingerprint,
+          " has trajectories of 1 to ", limit, " actions, stop included"));
     }
     offsets_.push_back(total);
     total += length;

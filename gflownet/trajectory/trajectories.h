@@ -15,15 +15,15 @@ namespace anabranch {
 struct Trajectories {
   int64_t size() const { return static_cast<int64_t>(lengths.size()); }
 
-  std::vector<int32_t> lengths;      // [n], each ≥ 1.
-  std::vector<int32_t> actions;      // [total], trajectory after trajectory, forward action ids.
-  std::vector<float> log_pf;         // [total] or empty: target log P_F at sampling time. For
-                                     // diagnosis; learners recompute it with the current policy.
+  std::vector<int32_t> lengths;  // [n], each ≥ 1.
+  std::vector<int32_t> actions;  // [total], trajectory after trajectory, forward action ids.
+  std::vector<float> log_pf;     // [total] or empty: target log P_F at sampling time. For
+                                 // diagnosis; learners recompute it with the current policy.
   int64_t action_value_width = 0;
   std::vector<float> action_values;  // [total, action_value_width]
   std::vector<std::string> prompts;  // [n] or empty: what Environment::Initial takes.
   int64_t condition_width = 0;
-  std::vector<float> conditions;     // [n, condition_width]
+  std::vector<float> conditions;  // [n, condition_width]
 
   std::vector<std::string> objects;    // [n] canonical bytes of the terminal states.
   std::vector<ObjectKey> object_keys;  // [n]

@@ -59,8 +59,8 @@ TEST_F(AdamTest, FollowsThePaperWithARateOfItsOwnForLogZ) {
   for (int step = 0; step < 20; ++step) {
     SetGradient(step);
     for (int i = 0; i < 37; ++i) {
-      theta[i] = paper[i].Update(theta[i], std::sin(static_cast<float>(i + 40 * step)), 0.5e-3,
-                                 0.01);
+      theta[i] =
+          paper[i].Update(theta[i], std::sin(static_cast<float>(i + 40 * step)), 0.5e-3, 0.01);
     }
     theta[37] = paper[37].Update(theta[37], static_cast<float>(step) - 3.3f, 0.05, 0);
     adam.Step(0.5);

@@ -92,8 +92,8 @@ TEST_F(TrainingStepTest, VarGradReportsItsEstimateOfLogZ) {
   TrainingStep step({}, *grid_, model, objective);
   auto low = step.Run(trajectories_, std::vector<float>(16, 0.0f));
   ASSERT_TRUE(low.ok());
-  auto again = TrainingStep({}, *grid_, model, objective)
-                   .Run(trajectories_, std::vector<float>(16, 7.0f));
+  auto again =
+      TrainingStep({}, *grid_, model, objective).Run(trajectories_, std::vector<float>(16, 7.0f));
   EXPECT_NEAR(again->log_z - low->log_z, 7.0, 0.2);  // One step apart.
 }
 

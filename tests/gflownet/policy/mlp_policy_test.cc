@@ -62,13 +62,11 @@ class MlpPolicyTest : public testing::TestWithParam<Setting> {
   StateRows rows_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Settings, MlpPolicyTest,
-                         testing::Values(Setting{true, true, true, 2, 0},
-                                         Setting{true, true, false, 2, 0},
-                                         Setting{true, false, true, 1, 0},
-                                         Setting{false, true, true, 3, 0},
-                                         Setting{false, true, true, 2, 3},
-                                         Setting{true, true, true, 0, 0}));
+INSTANTIATE_TEST_SUITE_P(
+    Settings, MlpPolicyTest,
+    testing::Values(Setting{true, true, true, 2, 0}, Setting{true, true, false, 2, 0},
+                    Setting{true, false, true, 1, 0}, Setting{false, true, true, 3, 0},
+                    Setting{false, true, true, 2, 3}, Setting{true, true, true, 0, 0}));
 
 TEST_P(MlpPolicyTest, FusedPassEqualsAutogradInValuesAndGradients) {
   const at::Tensor weight_f = at::rand({rows_.rows}), weight_b = at::rand({rows_.rows});
@@ -144,7 +142,8 @@ TEST_P(MlpPolicyTest, RecordedLogProbsAreTheTargetsWhateverTheExploration) {
   at::NoGradGuard no_grad;
   const at::Tensor log_pf = fused_.policy->LogProb(rows).log_pf;
   std::vector<double> recomputed(4, 0.0), recorded(4, 0.0);
-  for (int64_t r = 0; r < rows.rows; ++r) recomputed[rows.trajectory[r]] += log_pf[r].item<double>();
+  for (int64_t r = 0; r < rows.rows; ++r)
+    recomputed[rows.trajectory[r]] += log_pf[r].item<double>();
   size_t at = 0;
   for (int i = 0; i < 4; ++i) {
     for (int32_t t = 0; t < drawn.lengths[i]; ++t) recorded[i] += drawn.log_pf[at++];
@@ -159,7 +158,8 @@ TEST(MlpPolicyOptionsTest, OptionsThatMeanNothingAreRefusedByName) {
     change(options.mlp);
     return std::string(MakeModel(options, (*grid)->spec()).status().message());
   };
-  EXPECT_NE(refused([](auto& o) { o.hidden_layers = -1; }).find("hidden_layers"), std::string::npos);
+  EXPECT_NE(refused([](auto& o) { o.hidden_layers = -1; }).find("hidden_layers"),
+            std::string::npos);
   EXPECT_NE(refused([](auto& o) { o.hidden_width = 0; }).find("hidden_width"), std::string::npos);
   EXPECT_NE(refused([](auto& o) { o.leaky_slope = 1; }).find("leaky_slope"), std::string::npos);
 }

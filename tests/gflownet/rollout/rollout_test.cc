@@ -119,7 +119,8 @@ TEST_P(RolloutTest, BackwardDrawsByThePolicy) {
   double total = 0;
   for (const auto& [path, seen] : paths) {
     total += seen.second;
-    EXPECT_NEAR(static_cast<double>(seen.first) / kDraws, seen.second, 0.018);  // 5 standard errors.
+    EXPECT_NEAR(static_cast<double>(seen.first) / kDraws, seen.second,
+                0.018);  // 5 standard errors.
   }
   EXPECT_NEAR(total, 1, 1e-5);
 }
