@@ -43,7 +43,8 @@ target_compile_options(anabranch_flags INTERFACE
   # Nobody reads errno or floating-point traps; heeding them keeps loops with sqrt and ?: scalar.
   -fno-math-errno -fno-trapping-math
   $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>
-  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
+  # The second, since libstdc++ 12's own std::stable_sort calls what libstdc++ 12 declares deprecated.
+  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety;-Wno-deprecated-declarations>)
 target_include_directories(anabranch_flags INTERFACE "${PROJECT_SOURCE_DIR}")
 set(ANABRANCH_SANITIZER_FLAGS)
 if(ANABRANCH_SANITIZER STREQUAL "address")
