@@ -11,8 +11,8 @@ namespace anabranch {
 // Marks the absence of an action: the backward action of a source state.
 inline constexpr int32_t kNoAction = -1;
 
-// The legal actions of `rows` states. Exact, never approximate: an action is legal if and only if it
-// leads to a state, and of several actions that lead to the same state exactly one is legal.
+// The legal actions of `rows` states. Exact, never approximate: an action is legal if and only if
+// it leads to a state, and of several actions that lead to the same state exactly one is legal.
 // Otherwise p(x) would be biased towards states with many equivalent ways in.
 struct ActionMask {
   enum class Kind {

@@ -27,8 +27,8 @@ absl::StatusOr<std::unique_ptr<StateBatch>> Environment::Initial(
     return absl::InvalidArgumentError(absl::StrCat("the number of initial states is ", n));
   }
   if (!prompts.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "prompts[0] is given, and ", spec().fingerprint, " always begins at its one source"));
+    return absl::InvalidArgumentError(absl::StrCat("prompts[0] is given, and ", spec().fingerprint,
+                                                   " always begins at its one source"));
   }
   return Initial(n);
 }

@@ -1,9 +1,9 @@
 // The contract between a GFlowNet and the thing it builds.
 //
 // An environment is a directed acyclic graph of states with one source per prompt. A forward action
-// leads to a child, a backward action to a parent, and a *stop* action ends the trajectory: the state
-// where it is taken is the terminal state, x. Transitions are deterministic, so a trajectory is its
-// actions. Rewards are not the environment's affair.
+// leads to a child, a backward action to a parent, and a *stop* action ends the trajectory: the
+// state where it is taken is the terminal state, x. Transitions are deterministic, so a trajectory
+// is its actions. Rewards are not the environment's affair.
 #ifndef ANABRANCH_GFLOWNET_ENVIRONMENT_ENVIRONMENT_H_
 #define ANABRANCH_GFLOWNET_ENVIRONMENT_ENVIRONMENT_H_
 
@@ -27,11 +27,11 @@ struct EnvironmentSpec {
   // such as "hypergrid/1.0.0 dimensions=4 side=8". Compared byte by byte.
   std::string fingerprint;
   std::string object_format;  // What canonical objects are, such as "grid-coordinates", "smiles".
-  int64_t num_forward_actions = 0;   // Stop included.
-  int64_t num_backward_actions = 0;  // Stop has none: P_B of the stop transition is 1.
-  int32_t stop_action = 0;           // The id of stop among the forward actions.
-  int64_t action_value_width = 0;    // Real numbers that go with each action; 0 = discrete only.
-  int64_t max_trajectory_length = 0; // Actions at most, stop included.
+  int64_t num_forward_actions = 0;    // Stop included.
+  int64_t num_backward_actions = 0;   // Stop has none: P_B of the stop transition is 1.
+  int32_t stop_action = 0;            // The id of stop among the forward actions.
+  int64_t action_value_width = 0;     // Real numbers that go with each action; 0 = discrete only.
+  int64_t max_trajectory_length = 0;  // Actions at most, stop included.
   std::vector<ObservationSpec> observations;  // The kinds that AppendObservations can give.
 };
 
@@ -60,9 +60,10 @@ struct ActionColumn {
   std::span<const float> values{};  // [n, action_value_width]; empty where the width is 0.
 };
 
-// Immutable and thread-safe: all that changes lives in the batches that callers own. The hot methods
-// take whole batches, append to columns that callers reuse, and trust that actions are legal; whoever
-// takes actions from outside checks them against the mask first (BuildStateRows does).
+// Immutable and thread-safe: all that changes lives in the batches that callers own. The hot
+// methods take whole batches, append to columns that callers reuse, and trust that actions are
+// legal; whoever takes actions from outside checks them against the mask first (BuildStateRows
+// does).
 class Environment {
  public:
   virtual ~Environment() = default;
@@ -91,8 +92,8 @@ class Environment {
   // back. kNoAction for stop.
   virtual void BackwardActions(const StateBatch& parents, std::span<const int32_t> forward_actions,
                                std::span<int32_t> out) const = 0;
-  // For children and backward actions legal there: the forward action that leads from that parent to
-  // the child. The inverse of BackwardActions.
+  // For children and backward actions legal there: the forward action that leads from that parent
+  // to the child. The inverse of BackwardActions.
   virtual void ForwardActions(const StateBatch& children, std::span<const int32_t> backward_actions,
                               std::span<int32_t> out) const = 0;
 

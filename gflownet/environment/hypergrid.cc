@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "gflownet/environment/quoted.h"
 #include "gflownet/environment/state_space_limit.h"
 
 namespace anabranch {
@@ -145,7 +146,10 @@ void Hypergrid::AppendForwardMask(const StateBatch& states, ActionMask& out) con
 
 void Hypergrid::AppendBackwardMask(const StateBatch& states, ActionMask& out) const {
   const GridStates& grid = AsGrid(states);
-  for (const int32_t coordinate : grid.cells) out.dense.push_back(coordinate > 0);
+  const size_t begin = out.dense.size();
+  out.dense.resize(begin + grid.cells.size());
+  uint8_t* legal = out.dense.data() + begin;
+  for (const int32_t coordinate : grid.cells) *legal++ = coordinate > 0;
   out.rows += grid.size();
 }
 
@@ -187,9 +191,8 @@ void Hypergrid::StepBack(StateBatch& states, std::span<const int32_t> backward_a
 void Hypergrid::BackwardActions(const StateBatch& /*parents*/,
                                 std::span<const int32_t> forward_actions,
                                 std::span<int32_t> out) const {
-  std::transform(forward_actions.begin(), forward_actions.end(), out.begin(), [this](int32_t a) {
-    return a == spec_.stop_action ? kNoAction : a;
-  });
+  std::transform(forward_actions.begin(), forward_actions.end(), out.begin(),
+                 [this](int32_t a) { return a == spec_.stop_action ? kNoAction : a; });
 }
 
 void Hypergrid::ForwardActions(const StateBatch& /*children*/,
@@ -214,14 +217,13 @@ void Hypergrid::AppendObjects(const StateBatch& states, std::vector<std::string>
 
 absl::StatusOr<std::unique_ptr<StateBatch>> Hypergrid::FromObjects(
     std::span<const std::string> objects) const {
-  auto states =
-      std::make_unique<GridStates>(dimensions_, static_cast<int64_t>(objects.size()));
+  auto states = std::make_unique<GridStates>(dimensions_, static_cast<int64_t>(objects.size()));
   for (size_t i = 0; i < objects.size(); ++i) {
     const std::span<int32_t> cell(states->cells.data() + i * dimensions_, dimensions_);
     const std::string wrong = ParseHypergridObject(objects[i], side_, cell);
     if (!wrong.empty()) {
       return absl::InvalidArgumentError(
-          absl::StrCat("objects[", i, "] is \"", objects[i], "\": ", wrong));
+          absl::StrCat("objects[", i, "] is ", Quoted(objects[i]), ": ", wrong));
     }
   }
   return states;

@@ -1,4 +1,5 @@
-// The hypergrid: the corner-to-anywhere walk that GFlowNets are measured on (arXiv 2106.04399, 4.1).
+// The hypergrid: the corner-to-anywhere walk that GFlowNets are measured on (arXiv
+// 2106.04399, 4.1).
 #ifndef ANABRANCH_GFLOWNET_ENVIRONMENT_HYPERGRID_H_
 #define ANABRANCH_GFLOWNET_ENVIRONMENT_HYPERGRID_H_
 
@@ -22,10 +23,10 @@ struct HypergridOptions {
   absl::Status Validate() const;
 };
 
-// States are cells s ∈ {0 … side−1}^dimensions, the source is 0. Action d adds 1 to coordinate d and is
-// illegal at side−1; action `dimensions` stops, anywhere. Backward action d takes 1 away and is legal
-// if s_d > 0. Objects are the coordinates in decimal, separated by single spaces: "0 3 7 1".
-// Observed as multi-hot or dense one-hot coordinates, width dimensions × side.
+// States are cells s ∈ {0 … side−1}^dimensions, the source is 0. Action d adds 1 to coordinate d
+// and is illegal at side−1; action `dimensions` stops, anywhere. Backward action d takes 1 away and
+// is legal if s_d > 0. Objects are the coordinates in decimal, separated by single spaces: "0 3 7
+// 1". Observed as multi-hot or dense one-hot coordinates, width dimensions × side.
 class Hypergrid final : public Environment {
  public:
   static absl::StatusOr<std::unique_ptr<Hypergrid>> Create(const HypergridOptions& options);
@@ -60,8 +61,8 @@ class Hypergrid final : public Environment {
   std::unique_ptr<StateSpace> state_space_;  // Null above kMaxEnumerableStates cells.
 };
 
-// Reads an object into `coordinates`, which has one entry per dimension. The canonical form only: no
-// signs, no leading zeros, single spaces. Returns what is wrong, or an empty string.
+// Reads an object into `coordinates`, which has one entry per dimension. The canonical form only:
+// no signs, no leading zeros, single spaces. Returns what is wrong, or an empty string.
 std::string ParseHypergridObject(std::string_view object, int32_t side,
                                  std::span<int32_t> coordinates);
 

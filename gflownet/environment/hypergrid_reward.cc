@@ -34,8 +34,8 @@ HypergridReward::HypergridReward(const HypergridOptions& grid,
     : grid_(grid),
       options_(options),
       fingerprint_(absl::StrCat("hypergrid-reward/1.0.0 dimensions=", grid.dimensions,
-                                " side=", grid.side, " r0=", ExactDecimal(options.r0), " r1=", ExactDecimal(options.r1),
-                                " r2=", ExactDecimal(options.r2))) {
+                                " side=", grid.side, " r0=", ExactDecimal(options.r0), " r1=",
+                                ExactDecimal(options.r1), " r2=", ExactDecimal(options.r2))) {
   objective_.name = "reward";
   objective_.minimum = options.r0;
   objective_.maximum = options.r0 + options.r1 + options.r2;
@@ -73,8 +73,7 @@ void HypergridReward::Evaluate(std::span<const std::string> objects, RewardColum
   out.reasons.clear();
   std::vector<int32_t> cell(grid_.dimensions);
   for (size_t i = 0; i < objects.size(); ++i) {
-    std::string wrong =
-        ParseHypergridObject(objects[i], static_cast<int32_t>(grid_.side), cell);
+    std::string wrong = ParseHypergridObject(objects[i], static_cast<int32_t>(grid_.side), cell);
     if (wrong.empty()) {
       out.values[i] = Reward(cell);
       continue;

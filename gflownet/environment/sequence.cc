@@ -4,8 +4,10 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "gflownet/environment/quoted.h"
 #include "gflownet/environment/sequence_states.h"
 
 namespace anabranch {
@@ -24,15 +26,25 @@ absl::Status Refuse(absl::string_view field, absl::string_view value, absl::stri
       absl::StrCat("environment.sequence.", field, " is ", value, "; ", remedy));
 }
 
-std::string Fingerprint(const SequenceOptions& options) {
-  // A long vocabulary is named by its hash: the fingerprint stands in every batch.
+// The tokens themselves while that is short and reads in one way; else their number and hash, for
+// the fingerprint stands in every batch and is text. A count is given with the hash because the
+// joined tokens alone may be those of another vocabulary.
+std::string VocabularyName(const std::vector<std::string>& vocabulary) {
   constexpr size_t kSpelledOut = 64;
-  const std::string joined = absl::StrJoin(options.vocabulary, ",");
+  const std::string joined = absl::StrJoin(vocabulary, ",");
+  const bool plain =
+      std::all_of(vocabulary.begin(), vocabulary.end(), [](const std::string& token) {
+        return std::all_of(token.begin(), token.end(), [](char c) {
+          return absl::ascii_isgraph(static_cast<unsigned char>(c)) && c != ',';
+        });
+      });
+  if (plain && vocabulary.size() <= kSpelledOut) return joined;
+  return absl::StrCat(vocabulary.size(), ":", Key128::Of(joined).ToHex());
+}
+
+std::string Fingerprint(const SequenceOptions& options) {
   return absl::StrCat(
-      "sequence/1.0.0 vocabulary=",
-      options.vocabulary.size() <= kSpelledOut
-          ? joined
-          : absl::StrCat(options.vocabulary.size(), ":", Key128::Of(joined).ToHex()),
+      "sequence/1.0.0 vocabulary=", VocabularyName(options.vocabulary),
       " min_length=", options.min_length, " max_length=", options.max_length,
       " growth=", options.growth == SequenceGrowth::kAppend ? "append" : "prepend-or-append");
 }
@@ -45,11 +57,11 @@ absl::Status SequenceOptions::Validate() const {
   absl::flat_hash_set<std::string> seen;
   for (const std::string& token : vocabulary) {
     if (token.empty() || token.size() != vocabulary[0].size()) {
-      return Refuse("alphabet", absl::StrCat("a list with token \"", token, "\""),
+      return Refuse("alphabet", absl::StrCat("a list with token ", Quoted(token)),
                     "give tokens of one length, so that a sequence decodes in one way");
     }
     if (!seen.insert(token).second) {
-      return Refuse("alphabet", absl::StrCat("a list with \"", token, "\" twice"),
+      return Refuse("alphabet", absl::StrCat("a list with ", Quoted(token), " twice"),
                     "give each token once");
     }
   }
@@ -135,11 +147,14 @@ void Sequence::AppendForwardMask(const StateBatch& states, ActionMask& out) cons
 
 void Sequence::AppendBackwardMask(const StateBatch& states, ActionMask& out) const {
   const SequenceStates& sequences = AsSequences(states);
+  const size_t begin = out.dense.size();
+  out.dense.resize(begin + sequences.size() * spec_.num_backward_actions);
+  uint8_t* legal = out.dense.data() + begin;
   for (int64_t i = 0; i < sequences.size(); ++i) {
     const bool source = sequences.lengths[i] == 0;
-    out.dense.push_back(!source);
+    *legal++ = !source;
     if (spec_.num_backward_actions == 2) {
-      out.dense.push_back(!source && !sequences.ConsistsOf(i, sequences.Row(i)[0]));
+      *legal++ = !source && !sequences.ConsistsOf(i, sequences.Row(i)[0]);
     }
   }
   out.rows += sequences.size();
@@ -147,19 +162,25 @@ void Sequence::AppendBackwardMask(const StateBatch& states, ActionMask& out) con
 
 void Sequence::AppendObservations(const StateBatch& states, ObservationBatch& out) const {
   const SequenceStates& sequences = AsSequences(states);
-  for (int64_t i = 0; i < sequences.size(); ++i) {
+  out.rows += sequences.size();
+  if (out.spec.kind == ObservationKind::kTokens) {
+    for (int64_t i = 0; i < sequences.size(); ++i) {
+      const int32_t* row = sequences.Row(i);
+      out.tokens.insert(out.tokens.end(), row, row + sequences.lengths[i]);
+      out.token_offsets.push_back(static_cast<int64_t>(out.tokens.size()));
+    }
+    return;
+  }
+  const size_t begin = out.hot.size();
+  out.hot.resize(begin + sequences.tokens.size());
+  int32_t* hot = out.hot.data() + begin;
+  const int32_t block = tokens_ + 1;
+  for (int64_t i = 0; i < sequences.size(); ++i, hot += capacity_) {
     const int32_t* row = sequences.Row(i);
     const int32_t length = sequences.lengths[i];
-    if (out.spec.kind == ObservationKind::kTokens) {
-      out.tokens.insert(out.tokens.end(), row, row + length);
-      out.token_offsets.push_back(static_cast<int64_t>(out.tokens.size()));
-      continue;
-    }
-    for (int32_t p = 0; p < capacity_; ++p) {
-      out.hot.push_back(p * (tokens_ + 1) + (p < length ? row[p] : tokens_));
-    }
+    for (int32_t p = 0; p < length; ++p) hot[p] = p * block + row[p];
+    for (int32_t p = length; p < capacity_; ++p) hot[p] = p * block + tokens_;
   }
-  out.rows += sequences.size();
 }
 
 void Sequence::Step(StateBatch& states, const ActionColumn& actions) const {
@@ -196,8 +217,7 @@ void Sequence::BackwardActions(const StateBatch& /*parents*/,
   });
 }
 
-void Sequence::ForwardActions(const StateBatch& children,
-                              std::span<const int32_t> backward_actions,
+void Sequence::ForwardActions(const StateBatch& children, std::span<const int32_t> backward_actions,
                               std::span<int32_t> out) const {
   const SequenceStates& sequences = AsSequences(children);
   for (int64_t i = 0; i < sequences.size(); ++i) {
@@ -221,22 +241,22 @@ absl::StatusOr<std::unique_ptr<StateBatch>> Sequence::FromObjects(
   auto states = std::make_unique<SequenceStates>(capacity_, static_cast<int64_t>(objects.size()));
   const size_t width = options_.vocabulary[0].size();
   for (size_t i = 0; i < objects.size(); ++i) {
-    const std::string& object = objects[i];
+    const absl::string_view object = objects[i];
     auto refuse = [&](absl::string_view what) {
       return absl::InvalidArgumentError(
-          absl::StrCat("objects[", i, "] is \"", object, "\": ", what));
+          absl::StrCat("objects[", i, "] is ", Quoted(object), ": ", what));
     };
     const auto length = static_cast<int64_t>(object.size() / width);
     if (object.size() % width != 0 || length < options_.min_length || length > capacity_) {
       return refuse(absl::StrCat("its length is not ", options_.min_length, " to ", capacity_,
-                                 " tokens of ", width, " characters"));
+                                 " tokens of ", width, " bytes"));
     }
     states->lengths[i] = static_cast<int32_t>(length);
     for (int64_t p = 0; p < length; ++p) {
-      const std::string token = object.substr(p * width, width);
+      const absl::string_view token = object.substr(p * width, width);
       const auto found = token_ids_.find(token);
       if (found == token_ids_.end()) {
-        return refuse(absl::StrCat("\"", token, "\" at position ", p, " is not in the alphabet"));
+        return refuse(absl::StrCat(Quoted(token), " at position ", p, " is not in the alphabet"));
       }
       states->Row(static_cast<int64_t>(i))[p] = found->second;
     }

@@ -21,8 +21,8 @@ enum class SequenceGrowth {
 };
 
 struct SequenceOptions {
-  // Tokens, all of one length, so that an object decodes in one way: {"A", "C", "G", "T"}, or all
-  // k-bit words.
+  // Tokens, all of one length in bytes, so that an object decodes in one way: {"A", "C", "G", "T"},
+  // or all k-bit words.
   std::vector<std::string> vocabulary;
   int64_t min_length = 0;  // In tokens; stop is legal from here on.
   int64_t max_length = 1;  // In tokens; nothing but stop is legal here.
@@ -31,12 +31,11 @@ struct SequenceOptions {
   absl::Status Validate() const;
 };
 
-// With V tokens, actions [0, V) append a token, [V, 2V) prepend one (kPrependOrAppend only), the last
-// one stops. Where prepending gives what appending gives (a sequence of nothing but that token, the
-// empty one included) only appending is legal. Backward action 0 removes the last token, 1 the first;
-// where both give the same parent only 0 is legal.
-// An object is its tokens, concatenated. Observed as multi-hot (position × (V + 1), V for padding)
-// or as tokens.
+// With V tokens, actions [0, V) append a token, [V, 2V) prepend one (kPrependOrAppend only), the
+// last one stops. Where prepending gives what appending gives (a sequence of nothing but that
+// token, the empty one included) only appending is legal. Backward action 0 removes the last token,
+// 1 the first; where both give the same parent only 0 is legal. An object is its tokens,
+// concatenated. Observed as multi-hot (position × (V + 1), V for padding) or as tokens.
 class Sequence final : public Environment {
  public:
   static absl::StatusOr<std::unique_ptr<Sequence>> Create(const SequenceOptions& options);

@@ -18,7 +18,7 @@ namespace anabranch {
 // Modes are concatenations of randomly drawn blocks, all distinct. Bit sequences (arXiv 2201.13259,
 // 5.2) take BitSequenceBlocks(); any other alphabet can take its letters as blocks.
 struct SequenceRewardOptions {
-  std::vector<std::string> blocks;  // Of one length each.
+  std::vector<std::string> blocks;  // Distinct, of one length.
   int64_t length = 0;               // Letters of a mode, a multiple of a block's.
   int64_t num_modes = 60;
   uint64_t seed = 0;
@@ -31,8 +31,9 @@ struct SequenceRewardOptions {
 // The five blocks of the bit-sequence task.
 std::vector<std::string> BitSequenceBlocks();
 
-// One objective, "negative_distance" = −d / scale, a log-reward before the exponent. d is the Hamming
-// distance to the nearest mode; every letter that an object is shorter or longer counts as one.
+// One objective, "negative_distance" = −d / scale, a log-reward before the exponent. d is the
+// Hamming distance to the nearest mode; every letter that an object is shorter or longer counts as
+// one. The bounds are those of objects no longer than a mode. β is reward shaping's exponent.
 class SequenceReward final : public RewardFunction {
  public:
   static absl::StatusOr<std::unique_ptr<SequenceReward>> Create(
