@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "gflownet/environment/exact_decimal.h"
@@ -16,9 +17,8 @@ absl::Status Refuse(absl::string_view field, double value, absl::string_view rem
 }
 
 absl::Status WrongLength(absl::string_view column, size_t found, size_t expected) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("reward column ", column, " has ", found, " entries where ", expected,
-                   " are needed"));
+  return absl::InvalidArgumentError(absl::StrCat("reward column ", column, " has ", found,
+                                                 " entries where ", expected, " are needed"));
 }
 
 // Every option, in words: equal texts are equal functions.
@@ -78,13 +78,16 @@ RewardShaping::RewardShaping(const RewardShapingOptions& options)
 absl::Status RewardShaping::CheckColumns(const RewardColumns& raw) const {
   const size_t objects = raw.status.size();
   if (raw.num_objectives != static_cast<int64_t>(options_.objectives.size())) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("raw values have ", raw.num_objectives, " objectives, and reward_shaping has ",
-                     options_.objectives.size()));
+    return absl::InvalidArgumentError(absl::StrCat("raw values have ", raw.num_objectives,
+                                                   " objectives, and reward_shaping has ",
+                                                   options_.objectives.size()));
   }
   const size_t values = objects * options_.objectives.size();
   if (raw.values.size() != values) return WrongLength("values", raw.values.size(), values);
   if (raw.valid.size() != values) return WrongLength("valid", raw.valid.size(), values);
+  if (!raw.reasons.empty() && raw.reasons.size() != objects) {
+    return WrongLength("reasons", raw.reasons.size(), objects);
+  }
   return absl::OkStatus();
 }
 
@@ -98,13 +101,20 @@ absl::StatusOr<double> RewardShaping::LogReward(int64_t object, const double* va
     if (!std::isfinite(value) || (linear && value < 0)) {
       return absl::InvalidArgumentError(absl::StrCat(
           "raw value of object ", object, ", objective ", objective.name, ", is ", value,
-          std::isfinite(value) ? ": a linear reward is 0 or more; give reward_shaping.scale: log if "
-                                 "it is a log-reward"
-                               : ", not a finite number"));
+          std::isfinite(value)
+              ? ": a linear reward is 0 or more; give reward_shaping.scale: log if "
+                "it is a log-reward"
+              : ", not a finite number"));
     }
     sum += (objective.maximize ? 1 : -1) * objective.weight * value;
   }
-  return std::max(options_.exponent * (linear ? std::log(sum) : sum), options_.min_log_reward);
+  const double log_reward = options_.exponent * (linear ? std::log(sum) : sum);
+  if (std::isnan(log_reward) || log_reward > std::numeric_limits<double>::max()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("log-reward of object ", object, " is ", log_reward, " though its raw values ",
+                     "are finite; give smaller reward_shaping weights or exponent"));
+  }
+  return std::max(log_reward, options_.min_log_reward);
 }
 
 absl::Status RewardShaping::Shape(const RewardColumns& raw, ShapedRewards& out) const {

@@ -43,15 +43,16 @@ struct ShapedRewards {
   std::vector<uint8_t> used;        // [n]; 0 = leave the trajectory out.
 };
 
-// A pure function: the same values give the same log-reward in every process, now and later, and its
-// hash says which function it was. Immutable and thread-safe.
+// A pure function: the same values give the same log-reward in every process, now and later, and
+// its hash says which function it was. Immutable and thread-safe.
 class RewardShaping {
  public:
   static absl::StatusOr<RewardShaping> Create(const RewardShapingOptions& options);
 
-  // Replaces `out`. INVALID_ARGUMENT names the column and its length, or object, objective and value
-  // of the first raw value that is not finite, and of the first negative linear reward. Objects that
-  // failed, or that miss a value that counts, are not used: no reward is ever invented.
+  // Replaces `out`. INVALID_ARGUMENT names the column and its length, or object, objective and
+  // value of the first raw value that is not finite, and of the first negative linear reward, or
+  // the object whose weighted sum overflows; `out` then means nothing. Objects that failed, or that
+  // miss a value that counts, are not used: no reward is ever invented.
   absl::Status Shape(const RewardColumns& raw, ShapedRewards& out) const;
 
   // 32 hexadecimal digits over all options.

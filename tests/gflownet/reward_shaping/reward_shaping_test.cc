@@ -62,7 +62,8 @@ TEST(RewardShapingTest, InvalidIsNotRewardZero) {
   options.invalid = InvalidPolicy::kFloor;
   options.min_log_reward = -7;
   ASSERT_EQ(RewardShaping::Create(options)->Shape(raw, out), absl::OkStatus());
-  EXPECT_EQ(out.used, (std::vector<uint8_t>{1, 1, 0})) << "a failed evaluation has no reward at all";
+  EXPECT_EQ(out.used, (std::vector<uint8_t>{1, 1, 0}))
+      << "a failed evaluation has no reward at all";
   EXPECT_DOUBLE_EQ(out.log_rewards[1], -7);
 }
 
@@ -96,8 +97,47 @@ TEST(RewardShapingTest, ColumnsOfWrongLengthAreRefusedByName) {
   raw = Values({1.0, 2.0});
   raw.values.push_back(3.0);
   EXPECT_NE(shaping->Shape(raw, out).message().find("values has 3"), std::string::npos);
+  raw = Values({1.0, 2.0});
+  raw.reasons = {"one too few"};
+  EXPECT_NE(shaping->Shape(raw, out).message().find("reasons has 1 entries where 2"),
+            std::string::npos);
   raw = Values({1.0, 2.0}, 2);
   EXPECT_NE(shaping->Shape(raw, out).message().find("2 objectives"), std::string::npos);
+}
+
+TEST(RewardShapingTest, FiniteValuesWhoseSumIsNotAreRefusedByObject) {
+  RewardShapingOptions options;
+  options.exponent = 10;
+  options.objectives = {{"a", 10.0, true}, {"b", 10.0, true}};
+  ShapedRewards out;
+  const RewardColumns raw = Values({1.0, 1.0, 1e308, 1e308}, 2);
+  absl::Status status = RewardShaping::Create(options)->Shape(raw, out);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_NE(status.message().find("object 1 is inf"), std::string::npos) << status;
+  options.scale = RewardScale::kLog;
+  options.objectives[1].maximize = false;
+  status = RewardShaping::Create(options)->Shape(raw, out);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << "inf − inf is no number";
+  EXPECT_NE(status.message().find("object 1"), std::string::npos) << status;
+}
+
+TEST(RewardShapingTest, NothingFallsBelowTheFloor) {
+  auto options = OneObjective(RewardScale::kLog);
+  options.exponent = 10;
+  options.min_log_reward = -50;
+  ShapedRewards out;
+  ASSERT_EQ(RewardShaping::Create(options)->Shape(Values({-4.0, -5.5, -1e308}), out),
+            absl::OkStatus());
+  EXPECT_EQ(out.log_rewards, (std::vector<double>{-40, -50, -50}));
+}
+
+TEST(RewardShapingTest, NoObjectsAreNoError) {
+  ShapedRewards out;
+  out.log_rewards = {1.0};
+  out.used = {1};
+  ASSERT_EQ(RewardShaping::Create(OneObjective(RewardScale::kLinear))->Shape(Values({}), out),
+            absl::OkStatus());
+  EXPECT_TRUE(out.log_rewards.empty() && out.used.empty());
 }
 
 TEST(RewardShapingTest, EveryOptionIsInTheHash) {
@@ -114,8 +154,7 @@ TEST(RewardShapingTest, EveryOptionIsInTheHash) {
   for (const auto& options : all) hashes.insert(RewardShaping::Create(options)->hash());
   EXPECT_EQ(hashes.size(), all.size());
   EXPECT_EQ(RewardShaping::Create(base)->hash(), RewardShaping::Create(base)->hash());
-  EXPECT_EQ(RewardShaping::Create(base)->hash(),
-            "d5ba7dd955514de31422f246cef324dc")
+  EXPECT_EQ(RewardShaping::Create(base)->hash(), "d5ba7dd955514de31422f246cef324dc")
       << "pinned: it stands in stored data";
 }
 
