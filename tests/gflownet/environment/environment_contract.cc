@@ -4,213 +4,311 @@
 #include <memory>
 #include <numeric>
 #include <set>
-#include <span>
-#include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "tests/gflownet/environment/state_looks.h"
 
 namespace anabranch {
 namespace {
 
+absl::Status Broken(absl::string_view rule) { return absl::FailedPreconditionError(rule); }
+
+absl::Status Broken(int64_t state, absl::string_view rule) {
+  return absl::FailedPreconditionError(absl::StrCat("state ", state, ": ", rule));
+}
+
+// A batch of edges: each row is a state and an action legal there.
+struct EdgeBatch {
+  std::vector<int32_t> parents;
+  std::vector<int32_t> actions;
+  std::vector<int64_t> children;
+  std::vector<int32_t> back;  // What undoes each, kNoAction for stop.
+};
+
 class Checker {
  public:
   explicit Checker(const Environment& environment)
-      : env_(environment), spec_(environment.spec()), space_(*environment.state_space()) {}
+      : env_(environment),
+        spec_(environment.spec()),
+        space_(*environment.state_space()),
+        n_(space_.num_states()),
+        forward_(spec_.num_forward_actions),
+        backward_(spec_.num_backward_actions),
+        parents_(n_),
+        children_(n_) {}
 
-  absl::Status Run();
+  absl::Status Run(std::span<const std::string> malformed);
 
  private:
-  absl::Status Broken(int64_t state, absl::string_view rule) const {
-    return absl::FailedPreconditionError(absl::StrCat("state ", state, ": ", rule));
+  std::vector<int64_t> IndicesOf(const StateBatch& states) const {
+    std::vector<int64_t> indices(states.size());
+    space_.Indices(states, indices);
+    return indices;
   }
-  int64_t IndexOf(const StateBatch& states) const {
-    int64_t index = -1;
-    space_.Indices(states, std::span(&index, 1));
-    return index;
+  // The given states, ascending.
+  std::unique_ptr<StateBatch> Select(std::span<const int32_t> rows) const {
+    auto states = space_.States(0, n_);
+    env_.Keep(*states, rows);
+    return states;
   }
 
-  absl::Status CheckNumbering();
-  absl::Status CheckEdges(int64_t state);
-  absl::Status CheckEdge(int64_t state, int32_t action, std::set<int64_t>& children);
-  absl::Status CheckParents();
-  absl::Status CheckObjects();
-  absl::Status CheckObservations();
-  absl::Status CheckBatches();
+  absl::Status CheckNumbering() const;
+  absl::Status ReadTables();
+  absl::Status CheckStates();
+  // The k-th legal action of every state that has one: neighbours in the batch take different ones.
+  EdgeBatch EdgesOfRank(int64_t rank) const;
+  absl::Status CheckForward(EdgeBatch& edges);
+  absl::Status CheckBackward(const EdgeBatch& edges) const;
+  absl::Status CheckLooks(const StateBatch& states, std::span<const int64_t> expected) const;
+  absl::Status CheckParents() const;
+  absl::Status CheckObjects() const;
+  absl::Status CheckMalformed(std::span<const std::string> malformed) const;
+  absl::Status CheckKeep() const;
 
   const Environment& env_;
   const EnvironmentSpec& spec_;
   const StateSpace& space_;
-  ActionMask forward_{0};
-  ActionMask backward_{0};
+  const int64_t n_;
+  ActionMask forward_;
+  ActionMask backward_;
+  StateLooks looks_;  // Of every state, in order.
   std::vector<std::set<int64_t>> parents_;
-  std::vector<int64_t> longest_;  // Actions from the source, stop not included; −1 = not reached.
+  std::vector<std::set<int64_t>> children_;
 };
 
-absl::Status Checker::CheckNumbering() {
-  const int64_t n = space_.num_states();
-  std::vector<int64_t> indices(n);
-  space_.Indices(*space_.States(0, n), indices);
-  for (int64_t i = 0; i < n; ++i) {
+absl::Status Checker::CheckNumbering() const {
+  const std::vector<int64_t> indices = IndicesOf(*space_.States(0, n_));
+  for (int64_t i = 0; i < n_; ++i) {
     if (indices[i] != i) return Broken(i, "its number is not its place");
   }
-  if (IndexOf(*env_.Initial(1)) != 0) return Broken(0, "it is not the source");
-  return absl::OkStatus();
-}
-
-absl::Status Checker::CheckEdge(int64_t state, int32_t action, std::set<int64_t>& children) {
-  auto parent = space_.States(state, state + 1);
-  auto child = env_.Clone(*parent);
-  int32_t back = -2;
-  env_.BackwardActions(*parent, std::span(&action, 1), std::span(&back, 1));
-  env_.Step(*child, {std::span<const int32_t>(&action, 1), {}});
-  const int64_t index = IndexOf(*child);
-  if (IndexOf(*parent) != state) return Broken(state, "stepping a clone changed its origin");
-  if (action == spec_.stop_action) {
-    if (index != state) return Broken(state, "stop changes the state");
-    return back == kNoAction ? absl::OkStatus() : Broken(state, "stop has a backward action");
+  if (IndicesOf(*space_.States(n_ / 2, n_)).front() != n_ / 2) {
+    return Broken(n_ / 2, "a range of states begins elsewhere");
   }
-  if (index <= state) return Broken(state, "a child's number is not greater");
-  if (!children.insert(index).second) return Broken(state, "two legal actions have one child");
-  if (!backward_.IsLegal(index, back)) {
-    return Broken(state, absl::StrCat("action ", action, " is undone by an illegal action of state ",
-                                      index));
-  }
-  int32_t again = -2;
-  env_.ForwardActions(*child, std::span(&back, 1), std::span(&again, 1));
-  if (again != action) return Broken(state, "ForwardActions is not the inverse of BackwardActions");
-  env_.StepBack(*child, std::span(&back, 1));
-  if (IndexOf(*child) != state) return Broken(state, "going forward and back leads elsewhere");
-  parents_[index].insert(state);
-  longest_[index] = std::max(longest_[index], longest_[state] + 1);
-  return absl::OkStatus();
-}
-
-absl::Status Checker::CheckEdges(int64_t state) {
-  if (longest_[state] < 0) return Broken(state, "it can't be reached");
-  if (forward_.CountLegal(state) == 0) return Broken(state, "it has no legal action");
-  std::set<int64_t> children;
-  for (int32_t action = 0; action < spec_.num_forward_actions; ++action) {
-    if (!forward_.IsLegal(state, action)) continue;
-    if (absl::Status status = CheckEdge(state, action, children); !status.ok()) return status;
+  if (IndicesOf(*env_.Initial(3)) != std::vector<int64_t>(3, 0)) {
+    return Broken(0, "it is not the source");
   }
   return absl::OkStatus();
 }
 
-absl::Status Checker::CheckParents() {
-  for (int64_t i = 0; i < space_.num_states(); ++i) {
+absl::Status Checker::ReadTables() {
+  auto states = space_.States(0, n_);
+  auto looks = LookAt(env_, *states);
+  if (!looks.ok()) return looks.status();
+  looks_ = *std::move(looks);
+  env_.AppendForwardMask(*states, forward_);
+  env_.AppendBackwardMask(*states, backward_);
+  // Appended in two parts, nothing changes.
+  auto parts = LookAt(env_, *space_.States(0, n_ / 2), *space_.States(n_ / 2, n_));
+  if (!parts.ok()) return parts.status();
+  if (parts->masks != looks_.masks || parts->observations != looks_.observations) {
+    return Broken("rows appended after others differ from the same rows alone");
+  }
+  for (const std::vector<std::string>& kind : looks_.observations) {
+    const std::set<std::string> distinct(kind.begin(), kind.end());
+    if (static_cast<int64_t>(distinct.size()) == n_) return absl::OkStatus();
+  }
+  return Broken("no kind of observation tells all states apart");
+}
+
+EdgeBatch Checker::EdgesOfRank(int64_t rank) const {
+  EdgeBatch edges;
+  for (int64_t state = 0; state < n_; ++state) {
+    int64_t legal = 0;
+    for (int32_t action = 0; action < spec_.num_forward_actions; ++action) {
+      if (!forward_.IsLegal(state, action) || legal++ != rank) continue;
+      edges.parents.push_back(static_cast<int32_t>(state));
+      edges.actions.push_back(action);
+    }
+  }
+  return edges;
+}
+
+absl::Status Checker::CheckLooks(const StateBatch& states,
+                                 std::span<const int64_t> expected) const {
+  auto looks = LookAt(env_, states);
+  if (!looks.ok()) return looks.status();
+  for (size_t i = 0; i < expected.size(); ++i) {
+    bool same = looks->masks[i] == looks_.masks[expected[i]];
+    for (size_t k = 0; k < looks_.observations.size(); ++k) {
+      same = same && looks->observations[k][i] == looks_.observations[k][expected[i]];
+    }
+    if (!same) return Broken(expected[i], "its mask or observation depends on the way to it");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Checker::CheckForward(EdgeBatch& edges) {
+  auto origin = Select(edges.parents);
+  auto states = env_.Clone(*origin);
+  edges.back.resize(edges.parents.size());
+  env_.BackwardActions(*origin, edges.actions, edges.back);
+  env_.Step(*states, {edges.actions, {}});
+  edges.children = IndicesOf(*states);
+  const std::vector<int64_t> kept = IndicesOf(*origin);
+  for (size_t i = 0; i < edges.parents.size(); ++i) {
+    const int64_t parent = edges.parents[i], child = edges.children[i];
+    if (kept[i] != parent) return Broken(parent, "stepping a clone changed its origin");
+    if (edges.actions[i] == spec_.stop_action) {
+      if (child != parent) return Broken(parent, "stop changes the state");
+      if (edges.back[i] != kNoAction) return Broken(parent, "stop has a backward action");
+      continue;
+    }
+    if (child <= parent) return Broken(parent, "a child's number is not greater");
+    if (!children_[parent].insert(child).second) {
+      return Broken(parent, "two legal actions have one child");
+    }
+    if (child >= n_ || !backward_.IsLegal(child, edges.back[i])) {
+      return Broken(parent, absl::StrCat("action ", edges.actions[i],
+                                         " is undone by an illegal action of state ", child));
+    }
+    parents_[child].insert(parent);
+  }
+  return CheckLooks(*states, edges.children);
+}
+
+absl::Status Checker::CheckBackward(const EdgeBatch& edges) const {
+  // Stop can't be undone; the others step again, now without it.
+  std::vector<int32_t> parents, actions, back;
+  for (size_t i = 0; i < edges.parents.size(); ++i) {
+    if (edges.actions[i] == spec_.stop_action) continue;
+    parents.push_back(edges.parents[i]);
+    actions.push_back(edges.actions[i]);
+    back.push_back(edges.back[i]);
+  }
+  auto states = Select(parents);
+  env_.Step(*states, {actions, {}});
+  std::vector<int32_t> again(parents.size());
+  env_.ForwardActions(*states, back, again);
+  env_.StepBack(*states, back);
+  const std::vector<int64_t> returned = IndicesOf(*states);
+  for (size_t i = 0; i < parents.size(); ++i) {
+    if (again[i] != actions[i]) {
+      return Broken(parents[i], "ForwardActions is not the inverse of BackwardActions");
+    }
+    if (returned[i] != parents[i]) {
+      return Broken(parents[i], "going forward and back leads elsewhere");
+    }
+  }
+  return CheckLooks(*states, returned);
+}
+
+absl::Status Checker::CheckStates() {
+  for (int64_t i = 0; i < n_; ++i) {
+    if (forward_.CountLegal(i) == 0) return Broken(i, "it has no legal action");
+  }
+  for (int64_t rank = 0; rank < spec_.num_forward_actions; ++rank) {
+    EdgeBatch edges = EdgesOfRank(rank);
+    if (absl::Status status = CheckForward(edges); !status.ok()) return status;
+    if (absl::Status status = CheckBackward(edges); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Checker::CheckParents() const {
+  std::vector<int64_t> longest(n_, 0);  // Actions from the source, stop not included.
+  for (int64_t i = 0; i < n_; ++i) {
     const auto distinct = static_cast<int64_t>(parents_[i].size());
     if (backward_.CountLegal(i) != distinct) {
       return Broken(i, absl::StrCat("its backward mask has ", backward_.CountLegal(i),
                                     " bits, and it has ", distinct, " distinct parents"));
     }
+    // Parents come before their children, so by induction a parent is enough to be reached.
+    if (i > 0 && distinct == 0) return Broken(i, "it can't be reached");
+    for (const int64_t parent : parents_[i]) {
+      longest[i] = std::max(longest[i], longest[parent] + 1);
+    }
   }
-  const int64_t longest = *std::max_element(longest_.begin(), longest_.end()) + 1;
-  if (longest != spec_.max_trajectory_length) {
-    return absl::FailedPreconditionError(absl::StrCat("the longest trajectory has ", longest,
-                                                      " actions, and max_trajectory_length is ",
-                                                      spec_.max_trajectory_length));
-  }
-  return absl::OkStatus();
+  const int64_t actions = *std::max_element(longest.begin(), longest.end()) + 1;
+  if (actions == spec_.max_trajectory_length) return absl::OkStatus();
+  return Broken(absl::StrCat("the longest trajectory has ", actions,
+                             " actions, and max_trajectory_length is ",
+                             spec_.max_trajectory_length));
 }
 
-absl::Status Checker::CheckObjects() {
+absl::Status Checker::CheckObjects() const {
   std::vector<int32_t> terminal;
-  for (int64_t i = 0; i < space_.num_states(); ++i) {
+  for (int64_t i = 0; i < n_; ++i) {
     if (forward_.IsLegal(i, spec_.stop_action)) terminal.push_back(static_cast<int32_t>(i));
   }
-  auto states = space_.States(0, space_.num_states());
-  env_.Keep(*states, terminal);
+  auto states = Select(terminal);
   std::vector<std::string> objects;
   std::vector<StateKey> keys;
   env_.AppendObjects(*states, objects);
   env_.AppendStateKeys(*states, keys);
+  if (objects.size() != terminal.size() || keys.size() != terminal.size()) {
+    return Broken("terminal states have another number of objects or keys");
+  }
   auto read_back = env_.FromObjects(objects);
   if (!read_back.ok()) return read_back.status();
-  std::vector<int64_t> indices(terminal.size());
-  space_.Indices(**read_back, indices);
+  const std::vector<int64_t> indices = IndicesOf(**read_back);
   for (size_t i = 0; i < terminal.size(); ++i) {
     if (indices[i] != terminal[i]) return Broken(terminal[i], "its object reads back as another");
   }
   if (std::set(objects.begin(), objects.end()).size() != terminal.size() ||
       std::set(keys.begin(), keys.end()).size() != terminal.size()) {
-    return absl::FailedPreconditionError("two terminal states share an object or a key");
+    return Broken("two terminal states share an object or a key");
   }
-  return absl::OkStatus();
+  return CheckLooks(**read_back, indices);
 }
 
-absl::Status Checker::CheckObservations() {
-  const int64_t n = space_.num_states();
-  auto states = space_.States(0, n);
-  for (const ObservationSpec& spec : spec_.observations) {
-    ObservationBatch batch(spec);
-    env_.AppendObservations(*states, batch);
-    bool ok = batch.rows == n;
-    if (spec.kind == ObservationKind::kMultiHot) {
-      ok = ok && static_cast<int64_t>(batch.hot.size()) == n * spec.hot_per_row;
-      for (const int32_t hot : batch.hot) ok = ok && hot >= 0 && hot < spec.width;
-    } else if (spec.kind == ObservationKind::kDense) {
-      ok = ok && static_cast<int64_t>(batch.dense.size()) == n * spec.width;
-    } else if (spec.kind == ObservationKind::kTokens) {
-      ok = ok && static_cast<int64_t>(batch.token_offsets.size()) == n + 1;
-      for (const int32_t token : batch.tokens) ok = ok && token >= 0 && token < spec.vocabulary;
+absl::Status Checker::CheckMalformed(std::span<const std::string> malformed) const {
+  // Some object that is right, so that the index named is that of the wrong one.
+  std::vector<std::string> objects;
+  auto last = space_.States(n_ - 1, n_);
+  env_.AppendObjects(*last, objects);
+  objects.emplace_back();
+  for (const std::string& object : malformed) {
+    objects[1] = object;
+    const absl::Status status = env_.FromObjects(objects).status();
+    if (status.code() != absl::StatusCode::kInvalidArgument ||
+        status.message().find("objects[1]") == absl::string_view::npos) {
+      return Broken(
+          absl::StrCat("the malformed object \"", object, "\" gets: ", status.ToString()));
     }
-    if (!ok) return absl::FailedPreconditionError("observations differ from their declared shape");
   }
   return absl::OkStatus();
 }
 
-absl::Status Checker::CheckBatches() {
-  // Every third state, by Keep on a clone, must be the same as asking for those states.
-  const int64_t n = space_.num_states();
-  auto all = space_.States(0, n);
-  auto some = env_.Clone(*all);
-  std::vector<int32_t> rows;
-  for (int64_t i = 0; i < n; i += 3) rows.push_back(static_cast<int32_t>(i));
-  env_.Keep(*some, rows);
-  if (all->size() != n) return absl::FailedPreconditionError("Keep on a clone changed its origin");
-  std::vector<int64_t> indices(rows.size());
-  if (some->size() != static_cast<int64_t>(rows.size())) {
-    return absl::FailedPreconditionError("Keep leaves another number of rows");
+absl::Status Checker::CheckKeep() const {
+  auto all = space_.States(0, n_);
+  for (const int64_t stride : {int64_t{1}, int64_t{3}, n_}) {
+    for (const int64_t first : {int64_t{0}, std::min(stride, n_) - 1, n_}) {
+      std::vector<int32_t> rows;
+      for (int64_t i = first; i < n_; i += stride) rows.push_back(static_cast<int32_t>(i));
+      auto some = env_.Clone(*all);
+      env_.Keep(*some, rows);
+      const std::vector<int64_t> kept = IndicesOf(*some);
+      if (!std::equal(kept.begin(), kept.end(), rows.begin(), rows.end())) {
+        return Broken("Keep keeps other rows than the given ones");
+      }
+      if (absl::Status status = CheckLooks(*some, kept); !status.ok()) return status;
+    }
   }
-  space_.Indices(*some, indices);
-  for (size_t i = 0; i < rows.size(); ++i) {
-    if (indices[i] != rows[i]) return Broken(rows[i], "Keep kept another row");
-  }
-  return absl::OkStatus();
+  if (all->size() == n_) return absl::OkStatus();
+  return Broken("Keep on a clone changed its origin");
 }
 
-absl::Status Checker::Run() {
-  if (absl::Status status = CheckNumbering(); !status.ok()) return status;
-  const int64_t n = space_.num_states();
-  forward_.num_actions = spec_.num_forward_actions;
-  backward_.num_actions = spec_.num_backward_actions;
-  auto states = space_.States(0, n);
-  env_.AppendForwardMask(*states, forward_);
-  env_.AppendBackwardMask(*states, backward_);
-  if (forward_.rows != n || backward_.rows != n) {
-    return absl::FailedPreconditionError("a mask has not one row for each state");
-  }
-  parents_.resize(n);
-  longest_.assign(n, -1);
-  longest_[0] = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    if (absl::Status status = CheckEdges(i); !status.ok()) return status;
-  }
-  for (auto check : {&Checker::CheckParents, &Checker::CheckObjects, &Checker::CheckObservations,
-                     &Checker::CheckBatches}) {
-    if (absl::Status status = (this->*check)(); !status.ok()) return status;
-  }
-  return absl::OkStatus();
+absl::Status Checker::Run(std::span<const std::string> malformed) {
+  absl::Status status = CheckNumbering();
+  if (status.ok()) status = ReadTables();
+  if (status.ok()) status = CheckKeep();
+  if (status.ok()) status = CheckStates();
+  if (status.ok()) status = CheckParents();
+  if (status.ok()) status = CheckObjects();
+  if (status.ok()) status = CheckMalformed(malformed);
+  return status;
 }
 
 }  // namespace
 
-absl::Status CheckEnvironmentContract(const Environment& environment) {
+absl::Status CheckEnvironmentContract(const Environment& environment,
+                                      std::span<const std::string> malformed) {
   if (environment.state_space() == nullptr) {
     return absl::InvalidArgumentError("the contract is checked on enumerable environments");
   }
-  return Checker(environment).Run();
+  return Checker(environment).Run(malformed);
 }
 
 }  // namespace anabranch

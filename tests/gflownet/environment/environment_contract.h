@@ -2,6 +2,9 @@
 #ifndef ANABRANCH_TESTS_GFLOWNET_ENVIRONMENT_ENVIRONMENT_CONTRACT_H_
 #define ANABRANCH_TESTS_GFLOWNET_ENVIRONMENT_ENVIRONMENT_CONTRACT_H_
 
+#include <span>
+#include <string>
+
 #include "absl/status/status.h"
 #include "gflownet/environment/environment.h"
 
@@ -16,9 +19,14 @@ namespace anabranch {
 //  - every state is reachable and has a legal action;
 //  - the longest path is max_trajectory_length;
 //  - objects of terminal states are distinct, read back as the same state, and keys are distinct;
-//  - observations of every kind have the declared shape;
+//  - each of `malformed`, which are no objects, is refused with INVALID_ARGUMENT naming its index;
+//  - observations of every kind have the declared shape, and some kind tells all states apart;
+//  - masks and observations are those of the state, whichever way led to it and whatever rows stand
+//    beside it, and are appended after the rows that were there;
 //  - Keep keeps the right rows, and Clone is independent of its origin.
-absl::Status CheckEnvironmentContract(const Environment& environment);
+// Steps go in batches in which neighbours take different actions.
+absl::Status CheckEnvironmentContract(const Environment& environment,
+                                      std::span<const std::string> malformed = {});
 
 }  // namespace anabranch
 
