@@ -1,7 +1,6 @@
 #include "actor/actor.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <utility>
 
@@ -9,25 +8,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "actor/score_request.h"
+#include "gflownet/lap.h"
 #include "runtime/components/evaluated_trajectories.h"
 #include "runtime/refusal.h"
 
 namespace anabranch {
-namespace {
-
-class Lap {
- public:
-  void Add(double& total) {
-    const auto now = std::chrono::steady_clock::now();
-    total += std::chrono::duration<double>(now - last_).count();
-    last_ = now;
-  }
-
- private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
-
-}  // namespace
 
 absl::Status ActorOptions::Validate() const {
   if (identity.run_id.empty() || identity.environment_fingerprint.empty()) {

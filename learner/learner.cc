@@ -2,28 +2,16 @@
 
 #include <c10/util/Exception.h>
 
-#include <chrono>
 #include <cmath>
 #include <utility>
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
+#include "gflownet/lap.h"
 #include "runtime/components/evaluated_trajectories.h"
 
 namespace anabranch {
 namespace {
-
-class Lap {
- public:
-  void Add(double& total) {
-    const auto now = std::chrono::steady_clock::now();
-    total += std::chrono::duration<double>(now - last_).count();
-    last_ = now;
-  }
-
- private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
 
 // LibTorch's exceptions end here.
 template <typename F>

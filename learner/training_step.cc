@@ -2,26 +2,14 @@
 
 #include <ATen/Functions.h>
 
-#include <chrono>
 #include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "gflownet/lap.h"
 
 namespace anabranch {
 namespace {
-
-class Lap {
- public:
-  void Add(double& total) {
-    const auto now = std::chrono::steady_clock::now();
-    total += std::chrono::duration<double>(now - last_).count();
-    last_ = now;
-  }
-
- private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
 
 absl::Status CheckLogRewards(int64_t trajectories, std::span<const float> log_rewards) {
   if (static_cast<int64_t>(log_rewards.size()) != trajectories) {

@@ -1,28 +1,15 @@
 #include "gflownet/rollout/rollout.h"
 
 #include <algorithm>
-#include <chrono>
 #include <numeric>
 #include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "gflownet/lap.h"
 
 namespace anabranch {
 namespace {
-
-// Adds the time between laps to one total after another.
-class Lap {
- public:
-  void Add(double& total) {
-    const auto now = std::chrono::steady_clock::now();
-    total += std::chrono::duration<double>(now - last_).count();
-    last_ = now;
-  }
-
- private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
 
 absl::Status CheckOptions(const RolloutOptions& options) {
   auto refuse = [](absl::string_view field, auto value, absl::string_view remedy) {
