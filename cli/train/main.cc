@@ -73,7 +73,9 @@ int Fail(const absl::Status& status, int code) {
 // Fills in what the flags imply of each other. A message says what is missing.
 absl::Status Complete(Flags& flags) {
   if (flags.wants_resume && flags.resume.empty()) flags.resume = flags.out;
-  if (flags.wants_resume && flags.out.empty()) flags.out = flags.resume;
+  const bool one_checkpoint =
+      PosixFileSystem()->Exists(JoinPath(flags.resume, "manifest.json")).value_or(false);
+  if (flags.wants_resume && flags.out.empty() && !one_checkpoint) flags.out = flags.resume;
   if (flags.config.empty() && flags.wants_resume && !flags.resume.empty()) {
     flags.config = JoinPath(flags.resume, kConfigFile);
   }
