@@ -35,7 +35,7 @@ const TrainingGate kGates[] = {
     {.name = "SequencesOfFourLetters",
      .config = "sequence-enumerable.yaml",
      .seeds = {0, 1, 2},
-     .bounds = {{.metric = "tv", .within_trajectories = 160'000, .at_most = 0.02}}},
+     .bounds = {{.metric = "tv", .within_trajectories = 200'000, .at_most = 0.02}}},
 };
 
 INSTANTIATE_TEST_SUITE_P(Gates, FullTrainingGates, testing::ValuesIn(kGates),

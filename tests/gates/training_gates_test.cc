@@ -32,7 +32,7 @@ const TrainingGate kGates[] = {
                 {.metric = "tv", .within_trajectories = 200'000, .at_most = 0.05}}},
     {.name = "SequencesOfFourLetters",
      .config = "sequence-enumerable.yaml",
-     .bounds = {{.metric = "tv", .within_trajectories = 160'000, .at_most = 0.02}}},
+     .bounds = {{.metric = "tv", .within_trajectories = 200'000, .at_most = 0.02}}},
 };
 
 INSTANTIATE_TEST_SUITE_P(Gates, TrainingGates, testing::ValuesIn(kGates),
