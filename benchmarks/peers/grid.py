@@ -39,6 +39,11 @@ def measure(step, seconds, warm_up):
     return done / (time.perf_counter() - start)
 
 
+def fastest(candidates, seconds=2.0):
+    """The name among `candidates`, {name: step}, of the step that does most here and now."""
+    return max(candidates, key=lambda name: measure(candidates[name], seconds, warm_up=3))
+
+
 def all_cells(dimensions, side):
     """All cells [side^dimensions, dimensions], parents before children."""
     axes = [np.arange(side)] * dimensions
@@ -73,8 +78,7 @@ def total_variation(forward, dimensions, side):
 
 def time_to(train_some, current_tv, tv, limit):
     """Seconds of training, evaluations left out, until the total variation is at most `tv`."""
-    train_some()  # Compiles.
-    spent, iterations = 0.0, 0
+    iterations, spent = train_some(), 0.0  # The first call compiles, and is not timed.
     while spent < limit:
         start = time.perf_counter()
         iterations += train_some()
@@ -82,4 +86,4 @@ def time_to(train_some, current_tv, tv, limit):
         found = current_tv()
         if found <= tv:
             return spent, iterations, found
-    return float("inf"), iterations, found
+    return None, iterations, found

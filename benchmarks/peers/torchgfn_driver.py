@@ -25,7 +25,7 @@ class Setup:
 
     def __init__(self, arguments):
         torch.manual_seed(arguments.seed)
-        torch.set_num_threads(2)
+        torch.distributions.Distribution.set_default_validate_args(False)
         self.arguments = arguments
         self.env = HyperGrid(ndim=arguments.dimensions, height=arguments.side,
                              reward_fn_kwargs={"R0": 0.1, "R1": 0.5, "R2": 2.0}, debug=False)
@@ -49,6 +49,17 @@ class Setup:
         self.optimizer = torch.optim.Adam(
             [{"params": list(parameters.values()), "lr": 1e-3},
              {"params": self.flow.logz_parameters(), "lr": 0.1}])
+
+    def on_threads(self, count, work):
+        """`work` on `count` threads of PyTorch: small batches are not always faster on two."""
+        def work_on_threads():
+            torch.set_num_threads(count)
+            return work()
+
+        return work_on_threads
+
+    def choices(self, work):
+        return {count: self.on_threads(count, work) for count in (1, 2)}
 
     def roll_out(self):
         with torch.no_grad():
@@ -82,16 +93,23 @@ def main():
     if arguments.task == "rollout":
         with torch.no_grad():
             setup.heads[0].bias[-1] += grid.STOP_LOGIT_OFFSET
-        rate = grid.measure(setup.roll_out, arguments.seconds, warm_up=3)
-        grid.report(*library, arguments.task, rate, "transitions/s")
-    elif arguments.task == "train":
-        rate = grid.measure(setup.step, arguments.seconds, warm_up=300)
-        grid.report(*library, arguments.task, rate, "iterations/s")
+        choices = setup.choices(setup.roll_out)
+        threads = grid.fastest(choices)
+        rate = grid.measure(choices[threads], arguments.seconds, warm_up=3)
+        grid.report(*library, arguments.task, rate, "transitions/s", threads=threads)
+        return
+    threads = grid.fastest(setup.choices(setup.step))
+    if arguments.task == "train":
+        step = setup.on_threads(threads, setup.step)
+        rate = grid.measure(step, arguments.seconds, warm_up=300)
+        grid.report(*library, arguments.task, rate, "iterations/s", threads=threads)
     else:
-        spent, iterations, found = grid.time_to(
-            lambda: sum(setup.step() for _ in range(100)), setup.total_variation, arguments.tv,
-            arguments.limit)
-        grid.report(*library, arguments.task, spent, "s", iterations=iterations, tv=found)
+        fresh = Setup(arguments)
+        some = fresh.on_threads(threads, lambda: sum(fresh.step() for _ in range(100)))
+        spent, iterations, found = grid.time_to(some, fresh.total_variation, arguments.tv,
+                                                arguments.limit)
+        grid.report(*library, arguments.task, spent, "s", iterations=iterations, tv=found,
+                    threads=threads)
 
 
 if __name__ == "__main__":
