@@ -180,9 +180,9 @@ class Scatter {
                                       "above it a state is drawn too often,",
                                       "below it too rarely.", ""};
     if (levels_.size() <= kMaxLevels) {
-      notes.insert(notes.end(),
-                   {"Each column holds the states that share",
-                    "one true probability. Its width counts", "them, the cut is their median."});
+      notes.insert(notes.end(), {"Each column holds the states that share",
+                                 "one true probability: wide where they",
+                                 "are many (each on its own scale), cut at", "their median."});
     } else if (static_cast<int64_t>(points_.size()) > kMaxDots) {
       notes.push_back("The stronger the colour, the more states.");
     } else {
