@@ -1,6 +1,7 @@
 #include "gflownet/policy/table_policy.h"
 
 #include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
