@@ -2,6 +2,7 @@
 // two objectives with a validity mask, and a condition goes from the wire through the replay table
 // to a gradient in the learner. Loss and gradient are compared with the formula, computed by hand
 // from what the actor had: whatever is lost or mixed up on the way shows.
+#include <ATen/Functions.h>
 #include <gtest/gtest.h>
 
 #include <cmath>

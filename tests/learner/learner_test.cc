@@ -1,5 +1,6 @@
 #include "learner/learner.h"
 
+#include <ATen/Functions.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
