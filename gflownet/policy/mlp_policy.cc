@@ -5,11 +5,11 @@
 #include <torch/custom_class.h>
 
 #include <cmath>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "gflownet/policy/categorical.h"
+#include "gflownet/policy/taken_log_prob.h"
 
 namespace anabranch {
 namespace {
@@ -26,32 +26,6 @@ at::Tensor UniformLogProb(const ActionMask& mask, const std::vector<int32_t>& ac
     out[r] = actions[r] == kNoAction ? 0.0f : -std::log(static_cast<float>(mask.CountLegal(r)));
   }
   return result;
-}
-
-at::Tensor DenseMask(const ActionMask& mask) {
-  at::Tensor result = at::zeros({mask.rows, mask.num_actions}, at::kBool);
-  bool* out = result.data_ptr<bool>();
-  for (int64_t r = 0; r < mask.rows; ++r) {
-    for (int64_t a = 0; a < mask.num_actions; ++a) {
-      out[r * mask.num_actions + a] = mask.IsLegal(r, static_cast<int32_t>(a));
-    }
-  }
-  return result;
-}
-
-// The same quantity as the fused path's, by autograd operations.
-at::Tensor ReferenceHeadLogProb(const at::Tensor& logits, const ActionMask& mask,
-                                const std::vector<int32_t>& actions) {
-  const at::Tensor taken =
-      at::tensor(actions, at::kInt).to(at::kLong).to(logits.device()).unsqueeze(1);
-  const at::Tensor acted = taken.ge(0);
-  // Rows without an action are all legal here, so that no row is empty; their value is dropped.
-  const at::Tensor legal = DenseMask(mask).to(logits.device()).logical_or(acted.logical_not());
-  const at::Tensor log_probs =
-      logits.masked_fill(legal.logical_not(), -std::numeric_limits<float>::infinity())
-          .log_softmax(1);
-  const at::Tensor gathered = log_probs.gather(1, taken.clamp_min(0));
-  return at::where(acted, gathered, at::zeros_like(gathered)).squeeze(1);
 }
 
 }  // namespace
@@ -305,11 +279,11 @@ RowLogProbs MlpPolicy::ReferenceLogProb(const StateRows& rows) {
     return output.narrow(1, head.column, head.actions);
   };
   RowLogProbs result;
-  result.log_pf = ReferenceHeadLogProb(logits(forward_), rows.forward_mask, rows.forward_actions);
+  result.log_pf = TakenLogProb(logits(forward_), rows.forward_mask, rows.forward_actions);
   result.log_pb =
       backward_.network == nullptr
           ? UniformLogProb(rows.backward_mask, rows.backward_actions).to(result.log_pf.device())
-          : ReferenceHeadLogProb(logits(backward_), rows.backward_mask, rows.backward_actions);
+          : TakenLogProb(logits(backward_), rows.backward_mask, rows.backward_actions);
   return result;
 }
 

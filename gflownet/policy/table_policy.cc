@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "gflownet/policy/categorical.h"
+#include "gflownet/policy/taken_log_prob.h"
 
 namespace anabranch {
 namespace {
@@ -54,24 +55,6 @@ absl::Status CheckLogs(absl::string_view name, std::span<const double> values, i
 
 void CopyLogits(std::span<const double> from, float* to) {
   for (size_t i = 0; i < from.size(); ++i) to[i] = static_cast<float>(std::max(from[i], kNever));
-}
-
-// Log-softmax over the legal actions of each row, at the action taken; 0 where none was.
-at::Tensor TakenLogProb(const at::Tensor& logits, const ActionMask& mask,
-                        const std::vector<int32_t>& actions) {
-  at::Tensor illegal = at::empty({mask.rows, mask.num_actions}, at::kBool);
-  bool* out = illegal.data_ptr<bool>();
-  for (int64_t r = 0; r < mask.rows; ++r) {
-    for (int32_t a = 0; a < mask.num_actions; ++a) {
-      // A row without an action counts as all legal, so that no row is empty; its value is dropped.
-      *out++ = actions[r] != kNoAction && !mask.IsLegal(r, a);
-    }
-  }
-  const at::Tensor taken = at::tensor(actions, at::kLong).unsqueeze(1);
-  const at::Tensor log_probs =
-      logits.masked_fill(illegal, -std::numeric_limits<float>::infinity()).log_softmax(1);
-  const at::Tensor gathered = log_probs.gather(1, taken.clamp_min(0));
-  return at::where(taken.ge(0), gathered, at::zeros_like(gathered)).squeeze(1);
 }
 
 const ObservationSpec* ChooseObservation(const EnvironmentSpec& spec) {
