@@ -36,6 +36,15 @@ int64_t RolloutTrajectories(const v1::RunConfig& config) {
                                                    : config.learner().batch_trajectories();
 }
 
+// Raw values of two oracles don't mix in one replay.
+absl::Status CheckOracle(const Checkpoint& checkpoint, const RewardFunction& reward) {
+  const std::string& theirs = checkpoint.manifest.reward_fingerprint();
+  if (theirs == reward.fingerprint()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "checkpoint ", checkpoint.path, " has raw values of oracle '", theirs, "', this run has '",
+      reward.fingerprint(), "'; begin a new run with another --out"));
+}
+
 absl::Status CheckDevice(const v1::RunConfig& config) {
   if (config.device() == "auto" || config.device() == "cpu") return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
@@ -96,6 +105,7 @@ absl::Status EmbeddedRun::OpenDirectory() {
     const std::string& fingerprint = components_.environment->spec().fingerprint;
     absl::Status status =
         CheckOwner(opened->checkpoint.manifest, opened->checkpoint.path, {"", fingerprint});
+    if (status.ok()) status = CheckOracle(opened->checkpoint, *components_.reward);
     if (!status.ok()) return status;
     resumed_ = std::move(opened->checkpoint);
     if (!same_directory) status = CheckNoNewer();
@@ -295,6 +305,7 @@ absl::Status EmbeddedRun::RestoreModes() {
 }
 
 void EmbeddedRun::SaveActor(v1::CheckpointManifest& manifest) const {
+  manifest.set_reward_fingerprint(components_.reward->fingerprint());
   const ActorState state = actor_->state();
   for (const NamedCounter& counter : kActorCounters) {
     AddCounter(manifest, counter.name, state.*counter.value);

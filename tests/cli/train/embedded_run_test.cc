@@ -167,6 +167,25 @@ TEST_F(EmbeddedRunTest, ACheckpointOfAnotherEnvironmentIsRefusedNamingBoth) {
   EXPECT_THAT(Message(resumed.status()), HasSubstr("side=9"));
 }
 
+TEST_F(EmbeddedRunTest, ACheckpointWithAnotherOracleIsRefusedNamingBoth) {
+  ASSERT_TRUE(Train(Options("run")).ok());
+  EmbeddedRunOptions options = Options("run", {"environment.hypergrid.r0=0.25"});
+  options.resume_from = Path("run");
+  auto resumed = Train(std::move(options));
+  EXPECT_EQ(resumed.status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_THAT(Message(resumed.status()), HasSubstr("0.25"));
+}
+
+TEST_F(EmbeddedRunTest, ACheckpointWithAnotherRewardShapingIsRefused) {
+  ASSERT_TRUE(Train(Options("run")).ok());
+  EmbeddedRunOptions options =
+      Options("run", {"reward_shaping.exponent=2", "learner.max_steps=50"});
+  options.resume_from = Path("run");
+  auto resumed = Train(std::move(options));
+  EXPECT_EQ(resumed.status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_THAT(Message(resumed.status()), HasSubstr("reward_shaping"));
+}
+
 TEST_F(EmbeddedRunTest, ACheckpointOfAnotherNetworkIsRefusedNamingTheParameter) {
   ASSERT_TRUE(Train(Options("run")).ok());
   EmbeddedRunOptions options = Options("run", {"policy.mlp.hidden_width=8"});
