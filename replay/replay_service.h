@@ -64,7 +64,7 @@ class ReplayService final : public ReplayClient {
   absl::StatusOr<v1::GetInfoResponse> GetInfo(const v1::GetInfoRequest& request) override;
   // FAILED_PRECONDITION for a table whose selector has no priorities.
   absl::StatusOr<v1::UpdatePrioritiesResponse> UpdatePriorities(
-      const v1::UpdatePrioritiesRequest& request);
+      const v1::UpdatePrioritiesRequest& request) override;
 
   // What the streams do, with a deadline, after which DEADLINE_EXCEEDED names the table waited for
   // and nothing has happened.

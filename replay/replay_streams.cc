@@ -18,6 +18,7 @@ class ServiceInsertStream final : public InsertStream {
   absl::StatusOr<v1::InsertAcknowledgement> Insert(v1::InsertBatch batch) override {
     return service_->Insert(client_, std::move(batch), absl::InfiniteFuture());
   }
+  void Cancel() override {}
 
  private:
   ReplayService* const service_;
@@ -43,6 +44,8 @@ class ServiceSampleStream final : public SampleStream {
     if (absl::IsDeadlineExceeded(batch.status())) return std::nullopt;
     return batch.status();
   }
+  void Acknowledge(uint64_t) override {}
+  void Cancel() override {}
 
  private:
   ReplayService* const service_;

@@ -37,17 +37,24 @@ class InsertStream {
   // Blocks while the tables' pacing (samples per insert) holds inserts back: this is what keeps
   // actors in step with the learner. A refused batch is an acknowledgement, not an error.
   virtual absl::StatusOr<v1::InsertAcknowledgement> Insert(v1::InsertBatch batch) = 0;
+  // Ends an Insert that waits, now and later, with CANCELLED. From any thread.
+  virtual void Cancel() = 0;
 };
 
-// ReplayService.Sample after its opening. One thread uses it at a time.
+// ReplayService.Sample after its opening. One thread takes batches; another may acknowledge them.
 class SampleStream {
  public:
+  // Batches that were taken but not acknowledged, and those that were fetched ahead, are handed out
+  // again by replay.
   virtual ~SampleStream() = default;
-  // The next batch. Blocks until the tables hold one and pacing admits it. The batch before counts
-  // as acknowledged.
+  // The next batch. Blocks until the tables hold one and pacing admits it.
   virtual absl::StatusOr<v1::SampledBatch> Next() = 0;
   // As Next, but nothing where Next would block.
   virtual absl::StatusOr<std::optional<v1::SampledBatch>> TryNext() = 0;
+  // The batch with this lease is done with: its used-once items go for good. 0 does nothing.
+  virtual void Acknowledge(uint64_t lease_id) = 0;
+  // Ends a Next that waits, now and later, with CANCELLED. From any thread.
+  virtual void Cancel() = 0;
 };
 
 // ReplayService. Thread-safe; its streams outlive neither it nor each other's threads.
@@ -62,6 +69,8 @@ class ReplayClient {
   virtual absl::StatusOr<v1::QueryObjectsResponse> QueryObjects(
       const v1::QueryObjectsRequest& request) = 0;
   virtual absl::StatusOr<v1::GetInfoResponse> GetInfo(const v1::GetInfoRequest& request) = 0;
+  virtual absl::StatusOr<v1::UpdatePrioritiesResponse> UpdatePriorities(
+      const v1::UpdatePrioritiesRequest& request) = 0;
 };
 
 // A snapshot of the weights, ready to be copied into a model's parameters. Immutable once shared.
@@ -73,6 +82,9 @@ struct WeightSnapshot {
   std::string schema;
   // All parameters as they lie in Parameters::values(), padding included.
   std::vector<float> values;
+  // The snapshot as a safetensors file: what the manifest's only blob is the hash of. Empty where
+  // the snapshot never left its process.
+  std::string blob;
 };
 
 // WeightsService.Watch and Fetch. Thread-safe.

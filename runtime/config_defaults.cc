@@ -59,7 +59,9 @@ constexpr Default kDefaults[] = {
     {"actor.exploration.anneal_trajectories", "0"},
     {"actor.exploration.temperature", "1"},
     {"actor.max_pending_batches", "2"},
+    {"actor.reward_timeout_seconds", "60"},
     {"replay.max_objects", "1000000"},
+    {"replay.lease_timeout_seconds", "30"},
     {"learner.max_steps", "10000"},
     {"learner.batch_trajectories", "16"},
     {"learner.samples_per_insert", "1.0"},
@@ -77,11 +79,16 @@ constexpr Default kDefaults[] = {
     {"learner.publish_every_steps", "1"},
     {"learner.checkpoint.every_steps", "1000"},
     {"learner.checkpoint.keep", "3"},
+    {"learner.prefetch_batches", "2"},
+    {"learner.build_threads", "1"},
     {"evaluation.every_steps", "500"},
     {"evaluation.exact", "auto"},
     {"evaluation.max_exact_states", "1000000"},
     {"evaluation.top_k", "100"},
     {"evaluation.trajectories", "1024"},
+    {"cluster.replay_address", "127.0.0.1:7401"},
+    {"cluster.reward_address", "127.0.0.1:7402"},
+    {"cluster.learner_address", "127.0.0.1:7403"},
 };
 
 constexpr absl::string_view kDefaultTable = "fresh";
@@ -166,6 +173,11 @@ void FillReplay(v1::ReplayConfig& replay) {
     if (!table.has_max_bytes()) table.set_max_bytes(kDefaultTableBytes);
     if (!table.has_max_times_sampled()) {
       table.set_max_times_sampled(table.selector() == v1::REPLAY_SELECTOR_FIFO ? 1 : 0);
+    }
+    if (table.selector() != v1::REPLAY_SELECTOR_PRIORITISED) continue;
+    if (!table.has_priority_exponent()) table.set_priority_exponent(1);
+    if (table.priority() == v1::REPLAY_PRIORITY_UNSPECIFIED) {
+      table.set_priority(v1::REPLAY_PRIORITY_CLIENT);
     }
   }
   if (replay.sampling().empty() && replay.tables_size() == 1) {

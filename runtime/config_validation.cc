@@ -27,6 +27,7 @@ constexpr uint64_t kMaxSequenceLength = 1 << 20;
 constexpr uint64_t kMaxTrajectories = 1 << 20;
 constexpr uint32_t kMaxLayers = 64;
 constexpr uint32_t kMaxWidth = 1 << 16;
+constexpr uint32_t kMaxBuildThreads = 256;
 constexpr double kShareTolerance = 1e-6;
 constexpr uint64_t kBlockBits = 8;
 constexpr double kBlocks = 5;
@@ -272,6 +273,7 @@ void CheckActor(const v1::ActorConfig& actor, Problems& problems) {
   Fraction(exploration.epsilon_final(), "actor.exploration.epsilon_final", problems);
   Positive(exploration.temperature(), "actor.exploration.temperature", problems);
   AtLeastOne(actor.max_pending_batches(), "actor.max_pending_batches", problems);
+  Positive(actor.reward_timeout_seconds(), "actor.reward_timeout_seconds", problems);
 }
 
 std::map<std::string, const v1::ReplayTableConfig*> CheckTables(const v1::RunConfig& config,
@@ -287,11 +289,17 @@ std::map<std::string, const v1::ReplayTableConfig*> CheckTables(const v1::RunCon
     problems.Check(table.max_items() >= batch, key + "max_items", table.max_items(),
                    absl::StrCat("must be at least learner.batch_trajectories, ", batch),
                    "raise it, or the learner waits for ever");
+    NotNegative(table.priority_exponent(), key + "priority_exponent", problems);
+    problems.Check(table.selector() == v1::REPLAY_SELECTOR_PRIORITISED ||
+                       (!table.has_priority_exponent() && !table.has_priority()),
+                   key + "selector", "one without priorities",
+                   "but priority or priority_exponent is given", "choose prioritised");
   }
   return tables;
 }
 
 void CheckReplay(const v1::RunConfig& config, Problems& problems) {
+  Positive(config.replay().lease_timeout_seconds(), "replay.lease_timeout_seconds", problems);
   const auto tables = CheckTables(config, problems);
   const double samples_per_insert = config.learner().samples_per_insert();
   double total = 0;
@@ -354,6 +362,10 @@ void CheckLearner(const v1::LearnerConfig& learner, Problems& problems) {
   CheckOptimizer(learner.optimizer(), learner.max_steps(), problems);
   AtLeastOne(learner.publish_every_steps(), "learner.publish_every_steps", problems);
   AtLeastOne(learner.checkpoint().keep(), "learner.checkpoint.keep", problems);
+  AtLeastOne(learner.prefetch_batches(), "learner.prefetch_batches", problems);
+  problems.Check(learner.build_threads() <= kMaxBuildThreads, "learner.build_threads",
+                 learner.build_threads(), absl::StrCat("must be at most ", kMaxBuildThreads),
+                 "1 is enough where training is the work");
 }
 
 }  // namespace

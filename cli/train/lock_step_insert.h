@@ -32,6 +32,8 @@ class LockStepInsert final : public InsertStream {
         "); raise replay.tables.*.max_items, or lower actor.rollout_trajectories"));
   }
 
+  void Cancel() override {}  // It never waits.
+
  private:
   ReplayService& replay_;
   const uint64_t client_incarnation_;

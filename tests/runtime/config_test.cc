@@ -152,9 +152,10 @@ TEST(Config, ANumberThatIsNotFiniteIsRefused) {
 }
 
 TEST(Config, AnUnknownEnumValueIsToldTheNearestOne) {
-  EXPECT_EQ(Refusal("replay:\n  tables: [{name: a, selector: fio}]\n"),
-            "run.yaml:2:32: replay.tables.0.selector: expected one of fifo, uniform, found "
-            "\"fio\"; did you mean \"fifo\"?");
+  EXPECT_EQ(
+      Refusal("replay:\n  tables: [{name: a, selector: fio}]\n"),
+      "run.yaml:2:32: replay.tables.0.selector: expected one of fifo, uniform, prioritised, found "
+      "\"fio\"; did you mean \"fifo\"?");
   EXPECT_EQ(Refusal("policy: {backward: unspecified}\n"),
             "run.yaml:1:20: policy.backward: expected one of uniform, learned, found "
             "\"unspecified\"");

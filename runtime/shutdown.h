@@ -1,0 +1,38 @@
+// How a process ends: in order at the first SIGTERM or SIGINT, at once at the second.
+#ifndef ANABRANCH_RUNTIME_SHUTDOWN_H_
+#define ANABRANCH_RUNTIME_SHUTDOWN_H_
+
+#include <functional>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+
+namespace anabranch {
+
+// Thread-safe. One a process.
+class Shutdown {
+ public:
+  // Blocks the signals in this thread and in all that it starts later, so call it first in main; a
+  // thread of its own waits for them. A second signal ends the process with 128 + its number.
+  Shutdown();
+  ~Shutdown();
+
+  // As the first signal does: for a role that is done, or that can't go on.
+  void Request();
+  bool requested() const;
+  // Blocks until requested.
+  void Await();
+  // True if requested within that time.
+  bool AwaitFor(absl::Duration timeout);
+  // Runs once, in another thread, as soon as it is requested (at once if it is). `wake` may take
+  // locks; it cancels what others wait for.
+  void OnRequest(std::function<void()> wake);
+
+ private:
+  struct State;
+  State* const state_;
+};
+
+}  // namespace anabranch
+
+#endif  // ANABRANCH_RUNTIME_SHUTDOWN_H_
