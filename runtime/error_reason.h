@@ -2,6 +2,7 @@
 #ifndef ANABRANCH_RUNTIME_ERROR_REASON_H_
 #define ANABRANCH_RUNTIME_ERROR_REASON_H_
 
+#include <map>
 #include <string>
 
 #include "absl/status/status.h"
@@ -12,6 +13,7 @@ namespace anabranch {
 // Payload of a status that carries a serialised google.rpc.ErrorInfo: the type URL under which gRPC
 // knows it, so that it crosses a socket as it is.
 inline constexpr char kErrorInfoUrl[] = "type.googleapis.com/google.rpc.ErrorInfo";
+inline constexpr char kErrorDomain[] = "anabranch";
 
 // Reasons of whole calls and streams; those of batches and their elements are in refusal.h.
 inline constexpr absl::string_view kReasonStaleGeneration = "STALE_GENERATION";
@@ -23,8 +25,12 @@ inline constexpr absl::string_view kReasonOverloaded = "OVERLOADED";  // Try aga
 inline constexpr absl::string_view kReasonDiskFull = "DISK_FULL";
 inline constexpr absl::string_view kReasonMessageTooLarge = "MESSAGE_TOO_LARGE";
 
+// Further facts by name, such as {"field", "actions"}. Short: they travel in HTTP/2 trailers.
+using ErrorFacts = std::map<std::string, std::string>;
+
 // The same status with a reason; an OK status stays OK. Replaces an earlier reason.
-absl::Status WithReason(absl::Status status, absl::string_view reason);
+absl::Status WithReason(absl::Status status, absl::string_view reason,
+                        const ErrorFacts& facts = {});
 // Empty where there is none.
 std::string ReasonOf(const absl::Status& status);
 

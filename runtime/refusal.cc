@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "runtime/error_reason.h"
 
 namespace anabranch {
 
@@ -30,8 +31,12 @@ absl::Status RefusalStatus(const v1::Refusal& refusal) {
   std::string where = refusal.field();
   if (refusal.has_index()) absl::StrAppend(&where, "[", refusal.index(), "]");
   if (!where.empty()) absl::StrAppend(&where, ": ");
-  return absl::Status(static_cast<absl::StatusCode>(refusal.code()),
-                      absl::StrCat(where, refusal.message()));
+  ErrorFacts facts;
+  if (!refusal.field().empty()) facts["field"] = refusal.field();
+  if (refusal.has_index()) facts["index"] = absl::StrCat(refusal.index());
+  const absl::Status status(static_cast<absl::StatusCode>(refusal.code()),
+                            absl::StrCat(where, refusal.message()));
+  return refusal.reason().empty() ? status : WithReason(status, refusal.reason(), facts);
 }
 
 }  // namespace anabranch

@@ -32,7 +32,8 @@ v1::Refusal Refuse(absl::string_view reason, absl::string_view field, std::optio
 v1::Refusal RefuseMismatch(absl::string_view reason, absl::string_view field,
                            absl::string_view theirs, absl::string_view ours);
 
-// The same as a status, with a message like "actions[7]: ...".
+// The same as a status, with a message like "actions[7]: ..."; reason, field and index go with it
+// as an ErrorInfo (error_reason.h).
 absl::Status RefusalStatus(const v1::Refusal& refusal);
 
 }  // namespace anabranch

@@ -1,0 +1,7 @@
+#include "runtime/version.h"
+
+namespace anabranch {
+
+const char* Version() { return ANABRANCH_VERSION; }
+
+}  // namespace anabranch
