@@ -25,13 +25,15 @@ struct LogOptions {
   std::string name;  // Of the process, such as "actor-3"; may be empty.
 };
 
-// A fact beside the message, such as {"request_id", "7f00-12"}. Never a secret.
+// A fact beside the message, such as {"request_id", "7f00-12"}. Never a secret. A key that stands
+// already in the line (in JSON: time, level, role, name, run_id, message) gets an underscore.
 struct LogField {
   absl::string_view key;
   std::string value;
 };
 
-// One event is one line, whatever its text holds. Thread-safe; a line is written before the call
+// One event is one line, whatever its text holds: control characters are escaped, and in JSON bytes
+// that are no UTF-8 are replaced. Thread-safe; a line is written before the call
 // returns. Never fails.
 class Log {
  public:
@@ -47,9 +49,11 @@ class Log {
   void Error(absl::string_view message, std::initializer_list<LogField> fields = {});
 
  private:
+  friend Log& NullLog();
   struct State;
+  Log();  // Writes nothing.
   void Write(LogLevel level, absl::string_view message, std::initializer_list<LogField> fields);
-  const std::unique_ptr<State> state_;
+  const std::unique_ptr<State> state_;  // Null in a log that writes nothing.
 };
 
 // A log that writes nothing, for tests and for embedded use. Thread-safe, never destroyed.

@@ -40,8 +40,9 @@ class Metrics {
   prometheus::Histogram& Histogram(const std::string& name, const std::string& help,
                                    const std::vector<double>& bounds,
                                    const MetricLabels& labels = {});
-  // Runs before each scrape, in the scraping thread: for gauges and counters that are read from
-  // elsewhere. What it captures outlives the Metrics' last scrape (see MetricsEndpoint).
+  // Runs before each scrape, one scrape at a time, in the scraping thread, whose stack is small
+  // (100 kB): for gauges and counters that are read from elsewhere. What it captures outlives the
+  // Metrics' last scrape (see MetricsEndpoint).
   void OnScrape(std::function<void()> update);
   // Sets a counter that is kept elsewhere to its present total; it never goes down.
   static void Raise(prometheus::Counter& counter, double total);

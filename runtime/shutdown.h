@@ -3,6 +3,7 @@
 #define ANABRANCH_RUNTIME_SHUTDOWN_H_
 
 #include <functional>
+#include <memory>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -13,11 +14,14 @@ namespace anabranch {
 class Shutdown {
  public:
   // Blocks the signals in this thread and in all that it starts later, so call it first in main; a
-  // thread of its own waits for them. A second signal ends the process with 128 + its number.
+  // thread of its own waits for them. A second signal ends the process with 128 + its number. A
+  // child process inherits the blocked signals: unblock them between fork and exec.
   Shutdown();
+  // Waits for an OnRequest that runs. The signals stay blocked.
   ~Shutdown();
 
-  // As the first signal does: for a role that is done, or that can't go on.
+  // As the first signal does, though it doesn't count as one: for a role that is done, or that
+  // can't go on.
   void Request();
   bool requested() const;
   // Blocks until requested.
@@ -30,7 +34,7 @@ class Shutdown {
 
  private:
   struct State;
-  State* const state_;
+  const std::unique_ptr<State> state_;
 };
 
 }  // namespace anabranch

@@ -26,7 +26,11 @@ struct RpcServerOptions {
   std::string listen;     // HOST:PORT; port 0 takes a free one.
   bool insecure = false;  // Plaintext off loopback.
   int64_t max_message_bytes = kMaxMessageBytes;
-  int max_threads = 1024;  // Calls beyond that are refused with RESOURCE_EXHAUSTED.
+  // Calls (of services that aren't asynchronous) beyond that are refused with RESOURCE_EXHAUSTED,
+  // reason OVERLOADED. At least 8.
+  int max_threads = 1024;
+
+  absl::Status Validate() const;
 };
 
 // grpc.health.v1 (for "" and every service), reflection, StatusService, RPC seconds by method and
@@ -47,10 +51,12 @@ class RpcServer {
 
   // HOST:PORT with the port in use.
   const std::string& address() const;
+  // Does nothing once draining has begun.
   void SetServing();
   // NOT_SERVING, with the reason in GetStatus.
   void SetNotServing(v1::RoleState state, absl::string_view why);
-  // NOT_SERVING, no new calls; waits for those that run until `grace` is over, then cancels them.
+  // NOT_SERVING, no new calls; waits for those that run until `grace` is over, then cancels them
+  // and waits for their handlers, which must heed that.
   void Stop(absl::Duration grace);
 
  private:
