@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <deque>
 #include <thread>
 #include <utility>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -31,6 +31,7 @@ struct Shutdown::State {
     requested = true;
   }
   bool Requested() const ABSL_SHARED_LOCKS_REQUIRED(mutex) { return requested; }
+  bool Idle() const ABSL_SHARED_LOCKS_REQUIRED(mutex) { return !waking; }
   bool HasWork() const ABSL_SHARED_LOCKS_REQUIRED(mutex) {
     return ending || (requested && !wakes.empty());
   }
@@ -40,7 +41,8 @@ struct Shutdown::State {
   mutable absl::Mutex mutex;
   bool requested ABSL_GUARDED_BY(mutex) = false;
   bool ending ABSL_GUARDED_BY(mutex) = false;
-  std::vector<std::function<void()>> wakes ABSL_GUARDED_BY(mutex);
+  bool waking ABSL_GUARDED_BY(mutex) = false;
+  std::deque<std::function<void()>> wakes ABSL_GUARDED_BY(mutex);
   std::atomic<bool> listening = true;
   std::thread signal_thread;
   // Apart from the one above, so that a wake that blocks doesn't keep a second signal from ending
@@ -61,14 +63,17 @@ void Shutdown::State::WaitForSignals() {
 
 void Shutdown::State::RunWakes() {
   for (;;) {
-    std::vector<std::function<void()>> due;
+    std::function<void()> due;
     {
       absl::MutexLock lock(&mutex);
+      waking = false;
       mutex.Await(absl::Condition(this, &State::HasWork));
       if (ending) return;
-      due.swap(wakes);
+      due = std::move(wakes.front());
+      wakes.pop_front();
+      waking = true;
     }
-    for (const auto& wake : due) wake();
+    due();
   }
 }
 
@@ -108,6 +113,12 @@ bool Shutdown::AwaitFor(absl::Duration timeout) {
 void Shutdown::OnRequest(std::function<void()> wake) {
   absl::MutexLock lock(&state_->mutex);
   state_->wakes.push_back(std::move(wake));
+}
+
+void Shutdown::ForgetWakes() {
+  absl::MutexLock lock(&state_->mutex);
+  state_->wakes.clear();
+  state_->mutex.Await(absl::Condition(state_.get(), &State::Idle));
 }
 
 }  // namespace anabranch

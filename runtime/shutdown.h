@@ -29,8 +29,11 @@ class Shutdown {
   // True if requested within that time.
   bool AwaitFor(absl::Duration timeout);
   // Runs once, in another thread, as soon as it is requested (at once if it is). `wake` may take
-  // locks; it cancels what others wait for.
+  // locks; it cancels what others wait for. What it captures lives until ForgetWakes or longer.
   void OnRequest(std::function<void()> wake);
+  // None runs from now on, also none that was not called for yet; waits for one that runs. For a
+  // role that ends by itself: a signal that comes late then finds nothing that is gone.
+  void ForgetWakes();
 
  private:
   struct State;

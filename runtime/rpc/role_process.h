@@ -42,10 +42,13 @@ namespace anabranch {
 struct RoleFlags;
 
 // The server of a role and its metrics' endpoint. Both call into what the role has built (services,
-// Describe, OnScrape), so declare it after that: its destructor ends both.
+// Describe, OnScrape), and so does Shutdown::OnRequest: declare it after that. Its destructor ends
+// both, and makes `shutdown` forget what it would have called.
 class RoleServer {
  public:
-  RoleServer(std::unique_ptr<RpcServer> rpc, std::unique_ptr<MetricsEndpoint> metrics);
+  RoleServer(std::unique_ptr<RpcServer> rpc, std::unique_ptr<MetricsEndpoint> metrics,
+             Shutdown& shutdown);
+  ~RoleServer();
 
   RpcServer& rpc() { return *rpc_; }
   // HOST:PORT; empty with --metrics-listen off.
@@ -54,13 +57,15 @@ class RoleServer {
  private:
   const std::unique_ptr<MetricsEndpoint> metrics_;
   const std::unique_ptr<RpcServer> rpc_;
+  Shutdown& shutdown_;
 };
 
 // What a role works with. Thread-safe.
 class RoleContext {
  public:
-  RoleContext(v1::Role role, const RoleFlags& flags, const v1::RunConfig& config, Log& log,
-              Shutdown& shutdown);
+  // For RunRole. `flags` are complete (CompleteRoleFlags).
+  RoleContext(v1::Role role, const RoleFlags& flags, const v1::RunConfig& config,
+              uint64_t incarnation, Log& log, Shutdown& shutdown);
   ~RoleContext();
 
   const v1::RunConfig& config() const;
@@ -80,7 +85,8 @@ class RoleContext {
   absl::StatusOr<std::shared_ptr<grpc::Channel>> RewardChannel() const;
   absl::StatusOr<std::shared_ptr<grpc::Channel>> LearnerChannel() const;
 
-  // Listens at --listen and --metrics-listen, then writes --address-file. Health is NOT_SERVING
+  // Listens at --listen and --metrics-listen, then writes --address-file (where an older one was
+  // removed at start). Health is NOT_SERVING
   // until rpc().SetServing(). `describe` adds totals, waits, policy and training; role, name,
   // version, run id and incarnation are filled in here. Once a process.
   absl::StatusOr<std::unique_ptr<RoleServer>> Serve(const std::vector<grpc::Service*>& services,
