@@ -9,7 +9,7 @@
 
 #include <cerrno>
 #include <memory>
-#include <vector>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -55,6 +55,24 @@ std::string RemedyFor(int error_number) {
     default:
       return "choose another address";
   }
+}
+
+using Addresses = std::unique_ptr<addrinfo, void (*)(addrinfo*)>;
+
+void Free(addrinfo* addresses) {
+  if (addresses != nullptr) freeaddrinfo(addresses);
+}
+
+// The error of getaddrinfo, 0 if there was none, and the addresses.
+std::pair<int, Addresses> LookUp(const SocketAddress& address) {
+  addrinfo hints = {};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE;
+  addrinfo* found = nullptr;
+  const int failure =
+      getaddrinfo(address.host.c_str(), absl::StrCat(address.port).c_str(), &hints, &found);
+  return {failure, Addresses(failure == 0 ? found : nullptr, &Free)};
 }
 
 // 0 if a socket can be bound and listen there, else the error number.
@@ -105,25 +123,27 @@ bool IsLoopbackHost(absl::string_view host) {
 
 absl::Status ExplainBindFailure(absl::string_view what, const SocketAddress& address) {
   const std::string refused = absl::StrCat(what, ": can't listen at ", address.ToString(), ": ");
-  addrinfo hints = {};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE;
-  addrinfo* found = nullptr;
-  const int failure =
-      getaddrinfo(address.host.c_str(), absl::StrCat(address.port).c_str(), &hints, &found);
+  const auto [failure, addresses] = LookUp(address);
   if (failure != 0) {
     return absl::UnavailableError(
         absl::StrCat(refused, gai_strerror(failure), "; is the host's name written right?"));
   }
-  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses(found, &freeaddrinfo);
-  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+  for (const addrinfo* one = addresses.get(); one != nullptr; one = one->ai_next) {
     const int error_number = TryToListen(*one);
     if (error_number == 0) continue;
     return absl::UnavailableError(
         absl::StrCat(refused, strerrordesc_np(error_number), "; ", RemedyFor(error_number)));
   }
   return absl::UnavailableError(absl::StrCat(refused, "it could not be bound just now; try again"));
+}
+
+void Knock(const SocketAddress& address) {
+  const auto [failure, addresses] = LookUp(address);
+  if (failure != 0) return;
+  const int file = socket(addresses->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (file < 0) return;
+  static_cast<void>(connect(file, addresses->ai_addr, addresses->ai_addrlen));
+  close(file);
 }
 
 }  // namespace anabranch

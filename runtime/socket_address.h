@@ -30,6 +30,9 @@ bool IsLoopbackHost(absl::string_view host);
 // and may block on a name server.
 absl::Status ExplainBindFailure(absl::string_view what, const SocketAddress& address);
 
+// Connects and closes again: wakes a server that only looks whether to stop when somebody comes.
+void Knock(const SocketAddress& address);
+
 }  // namespace anabranch
 
 #endif  // ANABRANCH_RUNTIME_SOCKET_ADDRESS_H_
