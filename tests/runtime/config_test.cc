@@ -96,7 +96,7 @@ TEST(Config, AKeyAtTheWrongLevelIsToldItsPath) {
 TEST(Config, AKeyLikeNoOtherIsToldWhichThereAre) {
   EXPECT_EQ(Refusal("actor:\n  zzz: 8\n"),
             "run.yaml:2:3: unknown key \"zzz\" in actor; its keys are rollout_trajectories, "
-            "exploration, max_pending_batches");
+            "exploration, max_pending_batches, reward_timeout_seconds");
   EXPECT_EQ(Refusal("objective:\n  var_grad: {zzz: 8}\n"),
             "run.yaml:2:14: unknown key \"zzz\" in objective.var_grad; it takes no keys");
 }
@@ -293,7 +293,11 @@ TEST(PrintRunConfig, LoadsToTheSameMessage) {
       "environment: {sequence: {alphabet: '01', max_length: 16}}\n"
       "reward: {bit_sequence: {modes: 3}}\n"
       "replay: {tables: [{name: 'yes'}, {name: '1', selector: uniform}],\n"
-      "         sampling: [{table: 'yes', share: 0.3}, {table: '1', share: 0.7}]}\n"};
+      "         sampling: [{table: 'yes', share: 0.3}, {table: '1', share: 0.7}]}\n",
+      std::string(kGrid) +
+          "cluster: {replay_address: '[::1]:7', learner_address: db:0}\n"
+          "replay: {tables: [{name: a, selector: prioritised, priority: loss, priority_exponent: "
+          "0.6}], lease_timeout_seconds: 2.5}\n"};
   for (const std::string& file : files) {
     const v1::RunConfig config = Load(file);
     const std::string printed = PrintRunConfig(config);
@@ -309,6 +313,14 @@ TEST(PrintRunConfig, ShowsDefaultsAsAFileWouldGiveThem) {
   EXPECT_THAT(printed, HasSubstr("selector: fifo\n"));
 }
 
+// Priorities mean something in prioritised tables alone; elsewhere they are refused.
+bool HasNoMeaning(const google::protobuf::Message& message,
+                  const google::protobuf::FieldDescriptor& field) {
+  const auto* table = dynamic_cast<const v1::ReplayTableConfig*>(&message);
+  return table != nullptr && table->selector() != v1::REPLAY_SELECTOR_PRIORITISED &&
+         (field.name() == "priority" || field.name() == "priority_exponent");
+}
+
 // What is unset after FillDefaults has no default: none may be.
 void ExpectAllSet(const google::protobuf::Message& message, const std::string& path) {
   const google::protobuf::Descriptor& type = *message.GetDescriptor();
@@ -316,7 +328,9 @@ void ExpectAllSet(const google::protobuf::Message& message, const std::string& p
   for (int i = 0; i < type.field_count(); ++i) {
     const google::protobuf::FieldDescriptor* field = type.field(i);
     const std::string key = absl::StrCat(path, ".", field->name());
-    if (field->is_repeated()) {
+    if (HasNoMeaning(message, *field)) {
+      EXPECT_FALSE(reflection.HasField(message, field)) << key;
+    } else if (field->is_repeated()) {
       for (int j = 0; j < reflection.FieldSize(message, field); ++j) {
         ExpectAllSet(reflection.GetRepeatedMessage(message, field, j), key);
       }
@@ -339,6 +353,8 @@ TEST(FillDefaults, LeavesNothingUnset) {
                     "objective: {var_grad: {}}\n"
                     "replay: {tables: [{name: a, selector: uniform}]}\n"),
                "");
+  ExpectAllSet(Load(std::string(kGrid) + "replay: {tables: [{name: a, selector: prioritised}]}\n"),
+               "");
 }
 
 TEST(FillDefaults, ChoosesByWhatIsConfigured) {
@@ -358,6 +374,11 @@ TEST(FillDefaults, ChoosesByWhatIsConfigured) {
   EXPECT_EQ(bits.environment().sequence().min_length(), 60);
   EXPECT_EQ(bits.replay().tables(0).max_times_sampled(), 0);
   EXPECT_EQ(bits.actor().exploration().epsilon_final(), 0.2);
+  const v1::RunConfig prioritised =
+      Load(std::string(kGrid) + "replay: {tables: [{name: a, selector: prioritised}]}\n");
+  EXPECT_EQ(prioritised.replay().tables(0).max_times_sampled(), 0);
+  EXPECT_EQ(prioritised.replay().tables(0).priority_exponent(), 1);
+  EXPECT_EQ(prioritised.replay().tables(0).priority(), v1::REPLAY_PRIORITY_CLIENT);
 }
 
 TEST(ConfigNames, NearestNameNeedsOnlyASlipOfTheKeyboard) {

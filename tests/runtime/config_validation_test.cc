@@ -182,6 +182,46 @@ TEST(ValidateRunConfig, TheLearnerMustBeAbleToLearn) {
               HasSubstr("warmup_steps is 10001, must be at most the steps of the decay, 10000"));
 }
 
+TEST(ValidateRunConfig, ProcessesOfAClusterHaveAddressesOfTheirOwn) {
+  EXPECT_EQ(GridRefusal("cluster: {replay_address: localhost}"),
+            "run.yaml:2:27: cluster.replay_address is \"localhost\", which has no port; write "
+            "HOST:PORT, such as 127.0.0.1:7401");
+  EXPECT_THAT(GridRefusal("cluster: {reward_address: \"http://db:7402\"}"),
+              HasSubstr("cluster.reward_address is \"http://db:7402\", where an IPv6 address"));
+  EXPECT_THAT(GridRefusal("cluster: {learner_address: db:65536}"),
+              HasSubstr("cluster.learner_address is \"db:65536\", whose port is no number"));
+  EXPECT_THAT(GridRefusal("cluster: {learner_address: ':7403'}"),
+              HasSubstr("cluster.learner_address is \":7403\", which names no host"));
+  EXPECT_THAT(GridRefusal("cluster: {learner_address: \"127.0.0.1:7401\"}"),
+              HasSubstr("cluster.learner_address is 127.0.0.1:7401, which another role has"));
+  const std::string free =
+      "cluster: {replay_address: \"h:0\", reward_address: \"h:0\", learner_address: \"h:0\"}";
+  EXPECT_TRUE(ParseRunConfig(absl::StrCat(kGrid, free), "run.yaml").ok());
+}
+
+TEST(ValidateRunConfig, WaitsAndWindowsAreNotNothing) {
+  EXPECT_THAT(GridRefusal("actor: {reward_timeout_seconds: 0}"),
+              HasSubstr("actor.reward_timeout_seconds is 0, must be finite and above 0"));
+  EXPECT_THAT(GridRefusal("replay: {lease_timeout_seconds: -1}"),
+              HasSubstr("replay.lease_timeout_seconds is -1, must be finite and above 0"));
+  EXPECT_THAT(GridRefusal("learner: {prefetch_batches: 0}"),
+              HasSubstr("learner.prefetch_batches is 0, must be at least 1"));
+  EXPECT_THAT(GridRefusal("learner: {build_threads: 257}"),
+              HasSubstr("learner.build_threads is 257, must be at most 256"));
+}
+
+TEST(ValidateRunConfig, PrioritiesBelongToPrioritisedTables) {
+  const auto table = [](const std::string& fields) {
+    return GridRefusal(absl::StrCat("replay: {tables: [{name: a, ", fields, "}]}"));
+  };
+  EXPECT_THAT(table("selector: uniform, priority_exponent: 1"),
+              HasSubstr("replay.tables.0.selector is one without priorities, but priority or "
+                        "priority_exponent is given; choose prioritised"));
+  EXPECT_THAT(table("priority: loss"), HasSubstr("choose prioritised"));
+  EXPECT_THAT(table("selector: prioritised, priority_exponent: -0.5"),
+              HasSubstr("replay.tables.0.priority_exponent is -0.5, must be finite and at least"));
+}
+
 TEST(ValidateRunConfig, NetworksAndMetricsHaveASize) {
   EXPECT_THAT(GridRefusal("policy: {mlp: {hidden_layers: 0}}"),
               HasSubstr("policy.mlp.hidden_layers is 0, must be from 1 to 64"));

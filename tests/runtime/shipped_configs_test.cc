@@ -175,6 +175,15 @@ TEST(DocumentedDefaults, AreTheRealOnes) {
   std::set<std::string> compared = CompareDefaults(*grid, documented);
   compared.merge(CompareDefaults(*letters, documented));
   compared.merge(CompareDefaults(*bits, documented));
+  // Two keys have a default in prioritised tables alone, which others have by saying so.
+  const auto priorities = ParseRunConfig(
+      "environment: {hypergrid: {}}\nreplay: {tables: [{name: a, selector: prioritised}]}\n",
+      "run.yaml");
+  ASSERT_TRUE(priorities.ok()) << priorities.status();
+  v1::ReplayTableConfig table = priorities->replay().tables(0);
+  table.clear_selector();
+  table.clear_max_times_sampled();
+  compared.merge(CompareDefaults(table, documented));
   for (const auto& [key, value] : documented) {
     EXPECT_EQ(compared.count(key), 1u) << key << " is documented, but has no default";
   }
