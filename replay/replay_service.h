@@ -20,7 +20,9 @@
 #include "anabranch/v1/replay.pb.h"
 #include "anabranch/v1/replay_state.pb.h"
 #include "replay/batch_agreement.h"
+#include "replay/cancel_token.h"
 #include "replay/insert_window.h"
+#include "replay/lease_counts.h"
 #include "replay/mixture.h"
 #include "replay/object_store.h"
 #include "replay/replay_options.h"
@@ -37,9 +39,17 @@ struct ConsumerGroup {
   std::optional<Mixture> mixture ABSL_GUARDED_BY(mu);
 };
 
+// Where an opened sample stream draws from.
+struct SampleSource {
+  std::shared_ptr<ConsumerGroup> group;
+  std::vector<int32_t> tables;  // In the order of the opening's mixture.
+  int64_t batch_trajectories = 0;
+};
+
 // Speaks the contract's messages within a process; a socket is somebody else's affair, who adds
-// credits and leases (lease_id is 0: what is sampled is gone from used-once tables). Thread-safe.
-// The streams that it opens are used by one thread at a time and must not outlive it.
+// credits and uses leases. The streams that it opens itself have no leases (lease_id is 0: what is
+// sampled is gone from used-once tables); they are used by one thread at a time and must not
+// outlive it. Thread-safe.
 //
 // Errors: a handshake of another run or environment is FAILED_PRECONDITION and names both; a bad
 // batch is an acknowledgement that says REFUSED, after which the stream goes on; whoever waits when
@@ -66,13 +76,39 @@ class ReplayService final : public ReplayClient {
   absl::StatusOr<v1::UpdatePrioritiesResponse> UpdatePriorities(
       const v1::UpdatePrioritiesRequest& request) override;
 
-  // What the streams do, with a deadline, after which DEADLINE_EXCEEDED names the table waited for
-  // and nothing has happened.
-  absl::StatusOr<v1::InsertAcknowledgement> Insert(uint64_t client_incarnation,
-                                                   v1::InsertBatch batch, absl::Time deadline);
-  absl::StatusOr<v1::SampledBatch> Sample(ConsumerGroup& group, std::span<const int32_t> tables,
-                                          int64_t count, absl::Time deadline);
+  // What OpenInsert and OpenSample check and find out, for whoever has streams of their own.
+  absl::StatusOr<v1::InsertOpened> CheckInsertOpening(const v1::InsertOpening& opening) const;
+  absl::StatusOr<SampleSource> ResolveSampleOpening(const v1::SampleOpening& opening);
 
+  // What the streams do, with a deadline, after which DEADLINE_EXCEEDED names the table waited for
+  // and nothing has happened. CANCELLED once the token is: nothing has happened either.
+  absl::StatusOr<v1::InsertAcknowledgement> Insert(uint64_t client_incarnation,
+                                                   v1::InsertBatch batch, absl::Time deadline,
+                                                   const CancelToken* token = nullptr);
+  absl::StatusOr<v1::SampledBatch> Sample(ConsumerGroup& group, std::span<const int32_t> tables,
+                                          int64_t count, absl::Time deadline,
+                                          const CancelToken* token = nullptr);
+  // As Sample, but what comes from tables with a max_times_sampled is leased: it stays theirs until
+  // the lease in the answer is acknowledged, released, or older than `lease_timeout`. The lease is
+  // 0 where all tables are without that limit.
+  absl::StatusOr<v1::SampledBatch> SampleLeased(ConsumerGroup& group,
+                                                std::span<const int32_t> tables, int64_t count,
+                                                absl::Time deadline, absl::Duration lease_timeout,
+                                                const CancelToken* token);
+
+  // Leases: see TableSet, which keeps them. All work after Close, too.
+  void Acknowledge(std::span<const uint64_t> leases) { tables_->Acknowledge(leases); }
+  void Release(std::span<const uint64_t> leases) { tables_->Release(leases); }
+  absl::Time ReturnExpired(absl::Time now) { return tables_->ReturnExpired(now); }
+  absl::Status AwaitExpiry(const CancelToken& token) { return tables_->AwaitExpiry(token); }
+  absl::Status AwaitNoLeases(absl::Time deadline) const {
+    return tables_->AwaitNoLeases(deadline);
+  }
+  int64_t outstanding_leases() const { return lease_counts().outstanding; }
+  LeaseCounts lease_counts() const { return tables_->lease_counts(); }
+
+  // Ends whatever waits with the token, now and later, with CANCELLED; wakes nobody else.
+  void Cancel(CancelToken& token) { tables_->Cancel(token); }
   // Wakes everybody who waits; they and all who come later get `why`.
   void Close(absl::Status why) { tables_->Close(std::move(why)); }
 

@@ -15,6 +15,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "replay/cancel_token.h"
+#include "replay/lease_counts.h"
 #include "replay/replay_table.h"
 #include "replay/wait_meter.h"
 
@@ -57,13 +59,36 @@ class TableSet {
   // Nothing was inserted then. After success the caller brings its other books up to date and then
   // calls FinishInsert: a snapshot taken meanwhile waits for that.
   absl::Status Insert(const ChunkRef& chunk, std::span<const TableTarget> targets,
-                      absl::Time deadline);
+                      absl::Time deadline, const CancelToken* token = nullptr);
   void FinishInsert();
 
   // Blocks until all draws, from distinct tables, can be served; then appends their items to `out`.
   // Errors as Insert's; nothing was drawn then.
-  absl::Status Sample(std::span<const TableDraw> draws, absl::Time deadline, SampledRows& out);
+  absl::Status Sample(std::span<const TableDraw> draws, absl::Time deadline, SampledRows& out,
+                      const CancelToken* token = nullptr);
+  // As Sample, and draws from tables with a max_times_sampled are leased under `lease_id`, which is
+  // fresh; 0 if there are none.
+  absl::Status SampleLeased(std::span<const TableDraw> draws, absl::Time deadline,
+                            absl::Duration lease_timeout, SampledRows& out, uint64_t& lease_id,
+                            const CancelToken* token = nullptr);
 
+  // The leases' draws are done with: items that have no draw left go. Leases that are unknown (they
+  // may have expired) are counted.
+  void Acknowledge(std::span<const uint64_t> leases);
+  // The leases' draws have never been: items have the same keys and their draws back, pacing too,
+  // and where there is an order they have their old place in it.
+  void Release(std::span<const uint64_t> leases);
+  // Releases the leases whose time is over at `now`; gives the time of the next, or InfiniteFuture.
+  absl::Time ReturnExpired(absl::Time now);
+  // Blocks until a lease's time is over by absl::Now(). CANCELLED with the token; once closed it is
+  // the status given to Close.
+  absl::Status AwaitExpiry(const CancelToken& token);
+  // Blocks until there is none. DEADLINE_EXCEEDED says how many there are.
+  absl::Status AwaitNoLeases(absl::Time deadline) const;
+  LeaseCounts lease_counts() const;
+
+  // Ends whatever waits with the token, now and later, with CANCELLED; wakes nobody else.
+  void Cancel(CancelToken& token);
   // Wakes everybody; from now on Insert and Sample return `why`, which isn't OK. The first of
   // several calls counts.
   void Close(absl::Status why);
