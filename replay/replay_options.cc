@@ -58,6 +58,8 @@ ReplayServiceOptions ReplayServiceOptions::FromConfig(const v1::RunConfig& confi
     table.max_items = static_cast<int64_t>(from.max_items());
     table.max_bytes = static_cast<int64_t>(from.max_bytes());
     table.max_times_sampled = from.max_times_sampled();
+    if (from.has_priority_exponent()) table.priority_exponent = from.priority_exponent();
+    if (from.has_priority()) table.priority = from.priority();
     for (const v1::TableShare& share : mixture) {
       if (share.table() != table.name) continue;
       const double rate = config.learner().samples_per_insert() * share.share();

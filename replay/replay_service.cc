@@ -47,7 +47,8 @@ std::optional<v1::Refusal> CheckPriorities(absl::string_view field,
 
 absl::StatusOr<std::unique_ptr<ReplayService>> ReplayService::Create(ReplayServiceOptions options) {
   if (absl::Status status = options.Validate(); !status.ok()) return status;
-  auto tables = TableSet::Create(options.tables, options.seed);
+  auto tables = TableSet::Create(options.tables, options.seed,
+                                 /*lease_base=*/options.server_incarnation);
   if (!tables.ok()) return tables.status();
   return std::unique_ptr<ReplayService>(new ReplayService(std::move(options), *std::move(tables)));
 }
@@ -127,7 +128,8 @@ std::optional<v1::Refusal> ReplayService::Admit(v1::InsertBatch& batch, ChunkRef
 
 absl::StatusOr<v1::InsertAcknowledgement> ReplayService::Insert(uint64_t client_incarnation,
                                                                 v1::InsertBatch batch,
-                                                                absl::Time deadline) {
+                                                                absl::Time deadline,
+                                                                const CancelToken* token) {
   v1::InsertAcknowledgement answer;
   answer.set_sequence(batch.sequence());
   const auto refuse = [&answer](v1::Refusal refusal) {
@@ -155,7 +157,9 @@ absl::StatusOr<v1::InsertAcknowledgement> ReplayService::Insert(uint64_t client_
   absl::Cleanup abandon = [&] { window_.Abandon(client_incarnation, batch.sequence()); };
   ChunkRef chunk;
   if (auto refusal = Admit(batch, chunk, targets)) return refuse(*std::move(refusal));
-  if (absl::Status status = tables_->Insert(chunk, targets, deadline); !status.ok()) return status;
+  if (absl::Status status = tables_->Insert(chunk, targets, deadline, token); !status.ok()) {
+    return status;
+  }
   std::move(abandon).Cancel();
   objects_.Add(*chunk, options_.clock ? options_.clock() : absl::InfinitePast());
   window_.Commit(client_incarnation, batch.sequence());
@@ -165,9 +169,9 @@ absl::StatusOr<v1::InsertAcknowledgement> ReplayService::Insert(uint64_t client_
   return answer;
 }
 
-absl::StatusOr<v1::SampledBatch> ReplayService::Sample(ConsumerGroup& group,
-                                                       std::span<const int32_t> tables,
-                                                       int64_t count, absl::Time deadline) {
+absl::StatusOr<v1::SampledBatch> ReplayService::SampleMixture(
+    ConsumerGroup& group, std::span<const int32_t> tables, int64_t count,
+    absl::FunctionRef<absl::Status(std::span<const TableDraw>, SampledRows&)> draw) {
   std::vector<int64_t> counts;
   {
     absl::MutexLock lock(&group.mu);
@@ -177,7 +181,7 @@ absl::StatusOr<v1::SampledBatch> ReplayService::Sample(ConsumerGroup& group,
   for (size_t i = 0; i < counts.size(); ++i) draws.push_back({tables[i], counts[i]});
   SampledRows rows;
   rows.Reserve(count);
-  if (absl::Status status = tables_->Sample(draws, deadline, rows); !status.ok()) {
+  if (absl::Status status = draw(draws, rows); !status.ok()) {
     absl::MutexLock lock(&group.mu);
     group.mixture->Undo(count, counts);
     return status;
@@ -190,6 +194,34 @@ absl::StatusOr<v1::SampledBatch> ReplayService::Sample(ConsumerGroup& group,
   if (counts.size() > 1) {
     sampled.mutable_table_index()->Add(rows.table_index.begin(), rows.table_index.end());
   }
+  if (std::any_of(tables.begin(), tables.end(),
+                  [this](int32_t table) { return tables_->uses_priorities(table); })) {
+    sampled.mutable_priorities()->Add(rows.priorities.begin(), rows.priorities.end());
+  }
+  return sampled;
+}
+
+absl::StatusOr<v1::SampledBatch> ReplayService::Sample(ConsumerGroup& group,
+                                                       std::span<const int32_t> tables,
+                                                       int64_t count, absl::Time deadline,
+                                                       const CancelToken* token) {
+  const auto draw = [&](std::span<const TableDraw> draws, SampledRows& rows) {
+    return tables_->Sample(draws, deadline, rows, token);
+  };
+  return SampleMixture(group, tables, count, draw);
+}
+
+absl::StatusOr<v1::SampledBatch> ReplayService::SampleLeased(ConsumerGroup& group,
+                                                             std::span<const int32_t> tables,
+                                                             int64_t count, absl::Time deadline,
+                                                             absl::Duration lease_timeout,
+                                                             const CancelToken* token) {
+  uint64_t lease_id = 0;
+  const auto draw = [&](std::span<const TableDraw> draws, SampledRows& rows) {
+    return tables_->SampleLeased(draws, deadline, lease_timeout, rows, lease_id, token);
+  };
+  auto sampled = SampleMixture(group, tables, count, draw);
+  if (sampled.ok()) sampled->set_lease_id(lease_id);
   return sampled;
 }
 
@@ -224,9 +256,17 @@ absl::StatusOr<v1::UpdatePrioritiesResponse> ReplayService::UpdatePriorities(
   if (auto refusal = CheckPriorities("priorities", priorities, request.item_keys_size())) {
     return RefusalStatus(*refusal);
   }
-  return absl::FailedPreconditionError(
-      absl::StrCat("table \"", request.table(), "\" has the selector ",
-                   SelectorName(tables_->options(table).selector), ", which has no priorities"));
+  if (!tables_->uses_priorities(table)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("table \"", request.table(), "\" has the selector ",
+                     SelectorName(tables_->options(table).selector), ", which has no priorities"));
+  }
+  const std::span<const uint64_t> keys(request.item_keys().data(), request.item_keys().size());
+  const int64_t updated = tables_->UpdatePriorities(table, keys, priorities);
+  v1::UpdatePrioritiesResponse out;
+  out.set_updated(updated);
+  out.set_missing(request.item_keys_size() - updated);
+  return out;
 }
 
 v1::TableInfo ReplayService::InfoOf(int32_t table) const {
@@ -243,6 +283,7 @@ v1::TableInfo ReplayService::InfoOf(int32_t table) const {
   out.set_inserts(stats.inserts);
   out.set_samples(stats.samples);
   out.set_duplicates(stats.duplicates);
+  out.set_leased(stats.leased);
   const std::pair<v1::EvictionReason, int64_t> evictions[] = {
       {v1::EVICTION_REASON_MAX_ITEMS, stats.evicted_for_items},
       {v1::EVICTION_REASON_MAX_BYTES, stats.evicted_for_bytes},
@@ -275,6 +316,7 @@ absl::StatusOr<v1::GetInfoResponse> ReplayService::GetInfo(const v1::GetInfoRequ
   for (int32_t table = 0; table < tables_->size(); ++table) *out.add_tables() = InfoOf(table);
   out.set_objects(objects_.size());
   out.set_acknowledged_trajectories(acknowledged_.load(std::memory_order_relaxed));
+  out.set_shards(1);
   return out;
 }
 

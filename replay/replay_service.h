@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -21,30 +22,15 @@
 #include "anabranch/v1/replay_state.pb.h"
 #include "replay/batch_agreement.h"
 #include "replay/cancel_token.h"
+#include "replay/consumer_group.h"
 #include "replay/insert_window.h"
 #include "replay/lease_counts.h"
-#include "replay/mixture.h"
 #include "replay/object_store.h"
 #include "replay/replay_options.h"
 #include "replay/table_set.h"
 #include "runtime/channels.h"
 
 namespace anabranch {
-
-// The consumers that share a mixture's items between them.
-struct ConsumerGroup {
-  std::vector<std::string> tables;
-  absl::Mutex mu;
-  std::vector<int64_t> restored_credits ABSL_GUARDED_BY(mu);  // Until the first of them comes.
-  std::optional<Mixture> mixture ABSL_GUARDED_BY(mu);
-};
-
-// Where an opened sample stream draws from.
-struct SampleSource {
-  std::shared_ptr<ConsumerGroup> group;
-  std::vector<int32_t> tables;  // In the order of the opening's mixture.
-  int64_t batch_trajectories = 0;
-};
 
 // Speaks the contract's messages within a process; a socket is somebody else's affair, who adds
 // credits and uses leases. The streams that it opens itself have no leases (lease_id is 0: what is
@@ -101,9 +87,7 @@ class ReplayService final : public ReplayClient {
   void Release(std::span<const uint64_t> leases) { tables_->Release(leases); }
   absl::Time ReturnExpired(absl::Time now) { return tables_->ReturnExpired(now); }
   absl::Status AwaitExpiry(const CancelToken& token) { return tables_->AwaitExpiry(token); }
-  absl::Status AwaitNoLeases(absl::Time deadline) const {
-    return tables_->AwaitNoLeases(deadline);
-  }
+  absl::Status AwaitNoLeases(absl::Time deadline) const { return tables_->AwaitNoLeases(deadline); }
   int64_t outstanding_leases() const { return lease_counts().outstanding; }
   LeaseCounts lease_counts() const { return tables_->lease_counts(); }
 
@@ -129,6 +113,9 @@ class ReplayService final : public ReplayClient {
   std::optional<v1::Refusal> CheckIdentity(absl::string_view run_id,
                                            absl::string_view environment_fingerprint) const;
   absl::Status CheckHandshake(const v1::Handshake& handshake) const;
+  absl::StatusOr<v1::SampledBatch> SampleMixture(
+      ConsumerGroup& group, std::span<const int32_t> tables, int64_t count,
+      absl::FunctionRef<absl::Status(std::span<const TableDraw>, SampledRows&)> draw);
   // Everything that can be wrong with a batch. On success it is a chunk with targets; priorities
   // point into `batch`.
   std::optional<v1::Refusal> Admit(v1::InsertBatch& batch, ChunkRef& chunk,

@@ -16,48 +16,47 @@ class ServiceInsertStream final : public InsertStream {
 
   const v1::InsertOpened& opened() const override { return opened_; }
   absl::StatusOr<v1::InsertAcknowledgement> Insert(v1::InsertBatch batch) override {
-    return service_->Insert(client_, std::move(batch), absl::InfiniteFuture());
+    return service_->Insert(client_, std::move(batch), absl::InfiniteFuture(), &token_);
   }
-  void Cancel() override {}
+  void Cancel() override { service_->Cancel(token_); }
 
  private:
   ReplayService* const service_;
   const uint64_t client_;
   const v1::InsertOpened opened_;
+  CancelToken token_;
 };
 
 class ServiceSampleStream final : public SampleStream {
  public:
-  ServiceSampleStream(ReplayService* service, std::shared_ptr<ConsumerGroup> group,
-                      std::vector<int32_t> tables, int64_t batch_trajectories)
-      : service_(service),
-        group_(std::move(group)),
-        tables_(std::move(tables)),
-        batch_trajectories_(batch_trajectories) {}
+  ServiceSampleStream(ReplayService* service, SampleSource source)
+      : service_(service), source_(std::move(source)) {}
 
-  absl::StatusOr<v1::SampledBatch> Next() override {
-    return service_->Sample(*group_, tables_, batch_trajectories_, absl::InfiniteFuture());
-  }
+  absl::StatusOr<v1::SampledBatch> Next() override { return Sample(absl::InfiniteFuture()); }
   absl::StatusOr<std::optional<v1::SampledBatch>> TryNext() override {
-    auto batch = service_->Sample(*group_, tables_, batch_trajectories_, absl::InfinitePast());
+    auto batch = Sample(absl::InfinitePast());
     if (batch.ok()) return *std::move(batch);
     if (absl::IsDeadlineExceeded(batch.status())) return std::nullopt;
     return batch.status();
   }
-  void Acknowledge(uint64_t) override {}
-  void Cancel() override {}
+  void Acknowledge(uint64_t) override {}  // Nothing is leased.
+  void Cancel() override { service_->Cancel(token_); }
 
  private:
+  absl::StatusOr<v1::SampledBatch> Sample(absl::Time deadline) {
+    return service_->Sample(*source_.group, source_.tables, source_.batch_trajectories, deadline,
+                            &token_);
+  }
+
   ReplayService* const service_;
-  const std::shared_ptr<ConsumerGroup> group_;
-  const std::vector<int32_t> tables_;
-  const int64_t batch_trajectories_;
+  const SampleSource source_;
+  CancelToken token_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<InsertStream>> ReplayService::OpenInsert(
-    const v1::InsertOpening& opening) {
+absl::StatusOr<v1::InsertOpened> ReplayService::CheckInsertOpening(
+    const v1::InsertOpening& opening) const {
   if (absl::Status status = CheckHandshake(opening.handshake()); !status.ok()) return status;
   const uint64_t client = opening.handshake().source().client_incarnation();
   if (client == 0) {
@@ -69,7 +68,15 @@ absl::StatusOr<std::unique_ptr<InsertStream>> ReplayService::OpenInsert(
   opened.set_acknowledged_sequence(window_.AcknowledgedUpTo(client));
   opened.set_reward_shaping_hash(options_.reward_shaping_hash);
   opened.set_shards(1);
-  return std::make_unique<ServiceInsertStream>(this, client, std::move(opened));
+  return opened;
+}
+
+absl::StatusOr<std::unique_ptr<InsertStream>> ReplayService::OpenInsert(
+    const v1::InsertOpening& opening) {
+  auto opened = CheckInsertOpening(opening);
+  if (!opened.ok()) return opened.status();
+  const uint64_t client = opening.handshake().source().client_incarnation();
+  return std::make_unique<ServiceInsertStream>(this, client, *std::move(opened));
 }
 
 absl::StatusOr<std::shared_ptr<ConsumerGroup>> ReplayService::JoinGroup(
@@ -116,8 +123,7 @@ absl::StatusOr<std::shared_ptr<ConsumerGroup>> ReplayService::JoinGroup(
   return group;
 }
 
-absl::StatusOr<std::unique_ptr<SampleStream>> ReplayService::OpenSample(
-    const v1::SampleOpening& opening) {
+absl::StatusOr<SampleSource> ReplayService::ResolveSampleOpening(const v1::SampleOpening& opening) {
   if (absl::Status status = CheckHandshake(opening.handshake()); !status.ok()) return status;
   if (opening.batch_trajectories() == 0) {
     return absl::InvalidArgumentError("batch_trajectories: is 0; at least 1 is needed");
@@ -142,8 +148,14 @@ absl::StatusOr<std::unique_ptr<SampleStream>> ReplayService::OpenSample(
   }
   auto group = JoinGroup(opening);
   if (!group.ok()) return group.status();
-  return std::make_unique<ServiceSampleStream>(this, *std::move(group), std::move(tables),
-                                               opening.batch_trajectories());
+  return SampleSource{*std::move(group), std::move(tables), opening.batch_trajectories()};
+}
+
+absl::StatusOr<std::unique_ptr<SampleStream>> ReplayService::OpenSample(
+    const v1::SampleOpening& opening) {
+  auto source = ResolveSampleOpening(opening);
+  if (!source.ok()) return source.status();
+  return std::make_unique<ServiceSampleStream>(this, *std::move(source));
 }
 
 }  // namespace anabranch

@@ -10,66 +10,14 @@ namespace {
 
 // Keys: the table's number in the high bits, then a count.
 constexpr int kKeyCountBits = 48;
-constexpr double kShareTolerance = 1e-9;  // Shares of a mixture are decimal fractions.
-// Keeps the streams of replay apart from all others of the run's seed.
-constexpr uint64_t kRandomStreamBase = uint64_t{0x5265706C} << 32;
-
-absl::Status Contradiction(const ReplayTableOptions& options, absl::string_view what) {
-  return absl::DataLossError(absl::StrCat("state of replay table \"", options.name, "\": ", what));
-}
 
 }  // namespace
-
-absl::Status ReplayTableOptions::Validate() const {
-  if (name.empty()) return absl::InvalidArgumentError("replay table: name: is empty");
-  const std::string prefix = absl::StrCat("replay table \"", name, "\": ");
-  if (max_items < 1 || max_items > UINT32_MAX - 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(prefix, "max_items: is ", max_items, "; 1 to 4294967294 is possible"));
-  }
-  if (max_bytes < 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(prefix, "max_bytes: is ", max_bytes, "; 0 means no limit"));
-  }
-  if (max_times_sampled < 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(prefix, "max_times_sampled: is ", max_times_sampled, "; 0 means no limit"));
-  }
-  if (absl::Status status = pacing.Validate(); !status.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat(prefix, status.message()));
-  }
-  if (max_times_sampled > 0 &&
-      pacing.samples_per_insert > static_cast<double>(max_times_sampled) * (1 + kShareTolerance)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        prefix, "samples_per_insert: is ", pacing.samples_per_insert, ", but an item goes after ",
-        max_times_sampled, " samples; raise max_times_sampled or set it to 0 (no limit)"));
-  }
-  if (pacing.min_size_to_sample > max_items) {
-    return absl::InvalidArgumentError(absl::StrCat(prefix, "min_size_to_sample: is ",
-                                                   pacing.min_size_to_sample,
-                                                   ", more than max_items (", max_items, ")"));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ReplayTableOptions::CheckFits(const Chunk& chunk) const {
-  if (chunk.rows() > max_items) {
-    return absl::InvalidArgumentError(absl::StrCat("lengths: ", chunk.rows(),
-                                                   " trajectories are more than table \"", name,
-                                                   "\" holds (max_items = ", max_items, ")"));
-  }
-  if (max_bytes > 0 && chunk.bytes() > max_bytes) {
-    return absl::InvalidArgumentError(absl::StrCat("batch: its ", chunk.bytes(),
-                                                   " bytes are more than table \"", name,
-                                                   "\" holds (max_bytes = ", max_bytes, ")"));
-  }
-  return absl::OkStatus();
-}
 
 absl::StatusOr<std::unique_ptr<ReplayTable>> ReplayTable::Create(const ReplayTableOptions& options,
                                                                  uint32_t number, uint64_t seed) {
   if (absl::Status status = options.Validate(); !status.ok()) return status;
-  absl::StatusOr<std::unique_ptr<Selector>> sampler = MakeSelector(options.selector);
+  absl::StatusOr<std::unique_ptr<Selector>> sampler =
+      MakeSelector(options.selector, {.priority_exponent = options.priority_exponent});
   if (!sampler.ok()) return sampler.status();
   return std::unique_ptr<ReplayTable>(new ReplayTable(options, number, seed, *std::move(sampler)));
 }
@@ -110,14 +58,25 @@ void ReplayTable::AddItem(const Item& item, double priority) {
   draws_left_ += options_.max_times_sampled - item.times_sampled;
   sampler_->Insert(slot, priority);
   remover_->Insert(slot, priority);
+  if (!uses_priorities()) return;
+  priorities_.resize(items_.size());
+  priorities_[slot] = priority;
+  slots_by_key_[item.key] = slot;
 }
 
 void ReplayTable::RemoveItem(uint32_t slot, std::vector<ChunkRef>& garbage) {
-  sampler_->Remove(slot);
+  Item& item = items_[slot];
+  if (IsDrawable(item)) {
+    sampler_->Remove(slot);
+  } else {
+    --undrawable_;
+  }
   remover_->Remove(slot);
-  const Item& item = items_[slot];
   draws_left_ -= options_.max_times_sampled - item.times_sampled;
   --stats_.items;
+  if (item.leases > 0) --stats_.leased;
+  if (uses_priorities()) slots_by_key_.erase(item.key);
+  item.key = kNoKey;
   ChunkSlot& chunk = chunks_[item.chunk];
   if (--chunk.items == 0) {
     stats_.bytes -= chunk.chunk->bytes();
@@ -146,17 +105,21 @@ void ReplayTable::Insert(const ChunkRef& chunk, std::span<const double> prioriti
   const auto rows = static_cast<uint32_t>(chunk->rows());
   MakeRoom(rows, chunk->bytes(), garbage);
   const uint32_t slot = AddChunk(chunk);
+  const bool by_loss = options_.priority == v1::REPLAY_PRIORITY_LOSS;
+  const double greatest = by_loss ? sampler_->max_priority() : 1.0;
   for (uint32_t row = 0; row < rows; ++row) {
-    AddItem({slot, row, 0, next_key_++}, priorities.empty() ? 1.0 : priorities[row]);
+    const double priority = by_loss || priorities.empty() ? greatest : priorities[row];
+    AddItem({.chunk = slot, .row = row, .key = next_key_++}, priority);
   }
   limiter_.DidInsert(rows);
 }
 
 bool ReplayTable::CanSample(int64_t n) const {
   if (n == 0) return true;
-  if (stats_.items == 0) return false;
+  const int64_t drawable = stats_.items - undrawable_;
+  if (drawable == 0) return false;
   if (options_.max_times_sampled > 0 && draws_left_ < n) return false;
-  return limiter_.CanSample(n, stats_.items);
+  return limiter_.CanSample(n, drawable);
 }
 
 uint32_t ReplayTable::IndexInSample(ChunkSlot& slot, SampledRows& out) {
@@ -168,8 +131,8 @@ uint32_t ReplayTable::IndexInSample(ChunkSlot& slot, SampledRows& out) {
   return slot.index_in_sample;
 }
 
-void ReplayTable::Sample(int64_t n, uint32_t table_index, SampledRows& out,
-                         std::vector<ChunkRef>& garbage) {
+void ReplayTable::Sample(int64_t n, uint32_t table_index, std::vector<LeasedDraw>* lease,
+                         SampledRows& out, std::vector<ChunkRef>& garbage) {
   ++sample_number_;
   for (int64_t i = 0; i < n; ++i) {
     const Selector::Draw draw = sampler_->Select(random_);
@@ -179,14 +142,65 @@ void ReplayTable::Sample(int64_t n, uint32_t table_index, SampledRows& out,
     out.rows.push_back({IndexInSample(chunks_[item.chunk], out), item.row});
     out.keys.push_back(item.key);
     out.probabilities.push_back(draw.probability);
+    out.priorities.push_back(PriorityOf(draw.slot));
     out.times_sampled.push_back(item.times_sampled);
     out.table_index.push_back(table_index);
-    if (item.times_sampled == options_.max_times_sampled) {
-      ++stats_.used_up;
-      RemoveItem(draw.slot, garbage);
+    if (lease != nullptr) {
+      lease->push_back({draw.slot, item.key});
+      if (item.leases++ == 0) ++stats_.leased;
+      ++leased_draws_;
     }
+    if (IsDrawable(item)) continue;
+    sampler_->Remove(draw.slot);
+    ++undrawable_;
+    if (item.leases == 0) UseUp(draw.slot, garbage);
   }
   limiter_.DidSample(n);
+}
+
+void ReplayTable::UseUp(uint32_t slot, std::vector<ChunkRef>& garbage) {
+  ++stats_.used_up;
+  RemoveItem(slot, garbage);
+}
+
+ReplayTable::Item* ReplayTable::EndLease(const LeasedDraw& draw) {
+  --leased_draws_;
+  Item& item = items_[draw.slot];
+  if (item.key != draw.key) return nullptr;
+  if (--item.leases == 0) --stats_.leased;
+  return &item;
+}
+
+void ReplayTable::Acknowledge(std::span<const LeasedDraw> lease, std::vector<ChunkRef>& garbage) {
+  for (const LeasedDraw& draw : lease) {
+    const Item* item = EndLease(draw);
+    if (item != nullptr && item->leases == 0 && !IsDrawable(*item)) UseUp(draw.slot, garbage);
+  }
+}
+
+void ReplayTable::Release(std::span<const LeasedDraw> lease) {
+  // The last one drawn goes back first, and so comes to stand behind those drawn before it.
+  for (size_t i = lease.size(); i-- > 0;) {
+    Item* item = EndLease(lease[i]);
+    if (item == nullptr) continue;
+    if (IsDrawable(*item)) {
+      sampler_->Remove(lease[i].slot);
+    } else {
+      --undrawable_;
+    }
+    --item->times_sampled;
+    ++draws_left_;
+    sampler_->Return(lease[i].slot, PriorityOf(lease[i].slot));
+  }
+  limiter_.DidSample(-static_cast<int64_t>(lease.size()));
+}
+
+bool ReplayTable::UpdatePriority(uint64_t key, double priority) {
+  const auto found = slots_by_key_.find(key);
+  if (found == slots_by_key_.end()) return false;
+  priorities_[found->second] = priority;
+  if (IsDrawable(items_[found->second])) sampler_->Update(found->second, priority);
+  return true;
 }
 
 ReplayTableStats ReplayTable::stats() const {
@@ -194,101 +208,6 @@ ReplayTableStats ReplayTable::stats() const {
   stats.inserts = limiter_.inserts();
   stats.samples = limiter_.samples();
   return stats;
-}
-
-void ReplayTable::Save(SavedChunks& saved, v1::ReplayTableState& state) const {
-  state.set_name(options_.name);
-  std::vector<uint32_t> slots;
-  remover_->AppendOrder(slots);
-  std::vector<uint32_t> ranks(items_.size());
-  for (uint32_t rank = 0; rank < slots.size(); ++rank) {
-    const Item& item = items_[slots[rank]];
-    const ChunkRef& chunk = chunks_[item.chunk].chunk;
-    const auto [found, is_new] =
-        saved.index.try_emplace(chunk.get(), static_cast<uint32_t>(saved.chunks.size()));
-    if (is_new) saved.chunks.push_back(chunk);
-    ranks[slots[rank]] = rank;
-    state.add_item_chunks(found->second);
-    state.add_item_rows(item.row);
-    state.add_item_times_sampled(item.times_sampled);
-    state.add_item_keys(item.key);
-  }
-  slots.clear();
-  sampler_->AppendOrder(slots);
-  for (const uint32_t slot : slots) state.add_sampler_order(ranks[slot]);
-  state.set_next_key(next_key_);
-  state.mutable_random()->set_name(absl::StrCat("replay/", options_.name));
-  state.mutable_random()->set_seed(seed_);
-  state.mutable_random()->set_stream(kRandomStreamBase + number_);
-  state.mutable_random()->set_position(random_.position());
-  state.set_inserts(limiter_.inserts());
-  state.set_samples(limiter_.samples());
-  state.set_duplicates(stats_.duplicates);
-  state.set_evicted_for_items(stats_.evicted_for_items);
-  state.set_evicted_for_bytes(stats_.evicted_for_bytes);
-  state.set_used_up(stats_.used_up);
-}
-
-absl::Status ReplayTable::RestoreItems(const v1::ReplayTableState& state,
-                                       std::span<const ChunkRef> chunks) {
-  const int n = state.item_keys_size();
-  if (state.item_chunks_size() != n || state.item_rows_size() != n ||
-      state.item_times_sampled_size() != n || state.sampler_order_size() != n) {
-    return Contradiction(options_, "its item columns differ in length");
-  }
-  std::vector<uint32_t> slots(chunks.size(), UINT32_MAX);
-  for (int i = 0; i < n; ++i) {
-    const uint32_t chunk = state.item_chunks(i);
-    if (chunk >= chunks.size() || state.item_rows(i) >= chunks[chunk]->rows()) {
-      return Contradiction(options_, absl::StrCat("item ", i, " names a row that isn't there"));
-    }
-    const uint32_t times = state.item_times_sampled(i);
-    if (options_.max_times_sampled > 0 && times >= options_.max_times_sampled) {
-      return Contradiction(options_, absl::StrCat("item ", i, " was sampled ", times, " times"));
-    }
-    if (slots[chunk] == UINT32_MAX) slots[chunk] = AddChunk(chunks[chunk]);
-    AddItem({slots[chunk], state.item_rows(i), times, state.item_keys(i)}, 1.0);
-  }
-  return absl::OkStatus();
-}
-
-// The sampler holds the items in the order of insertion; gives it the saved order.
-absl::Status ReplayTable::RestoreSampler(const v1::ReplayTableState& state) {
-  std::vector<uint32_t> slots;
-  remover_->AppendOrder(slots);
-  for (const uint32_t slot : slots) sampler_->Remove(slot);
-  std::vector<bool> seen(slots.size());
-  for (const uint32_t rank : state.sampler_order()) {
-    if (rank >= slots.size() || seen[rank]) {
-      return Contradiction(options_, "sampler_order is not a permutation");
-    }
-    seen[rank] = true;
-    sampler_->Insert(slots[rank], 1.0);
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ReplayTable::Restore(const v1::ReplayTableState& state,
-                                  std::span<const ChunkRef> chunks) {
-  if (state.name() != options_.name) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "replay table \"", options_.name, "\": the state is of \"", state.name(), "\""));
-  }
-  if (state.random().seed() != seed_ || state.random().stream() != kRandomStreamBase + number_) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("replay table \"", options_.name, "\": the state was made with seed ",
-                     state.random().seed(), ", this run's is ", seed_));
-  }
-  if (absl::Status status = RestoreItems(state, chunks); !status.ok()) return status;
-  if (absl::Status status = RestoreSampler(state); !status.ok()) return status;
-  next_key_ = state.next_key();
-  random_.SeekTo(state.random().position());
-  limiter_.Restore(static_cast<int64_t>(state.inserts()), static_cast<int64_t>(state.samples()));
-  stats_.duplicates = static_cast<int64_t>(state.duplicates());
-  stats_.evicted_for_items = static_cast<int64_t>(state.evicted_for_items());
-  stats_.evicted_for_bytes = static_cast<int64_t>(state.evicted_for_bytes());
-  stats_.used_up = static_cast<int64_t>(state.used_up());
-  return absl::OkStatus();
 }
 
 }  // namespace anabranch

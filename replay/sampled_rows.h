@@ -22,6 +22,7 @@ struct SampledRows {
     rows.reserve(n);
     keys.reserve(n);
     probabilities.reserve(n);
+    priorities.reserve(n);
     times_sampled.reserve(n);
     table_index.reserve(n);
   }
@@ -30,6 +31,7 @@ struct SampledRows {
   std::vector<RowRef> rows;             // [n]
   std::vector<uint64_t> keys;           // [n], unique within the run.
   std::vector<double> probabilities;    // [n], in (0, 1].
+  std::vector<double> priorities;       // [n], 1 where the table has none.
   std::vector<uint32_t> times_sampled;  // [n], this time included.
   std::vector<uint32_t> table_index;    // [n], position in the mixture.
 };

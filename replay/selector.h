@@ -26,6 +26,10 @@ class Selector {
   virtual ~Selector() = default;
   // The slot is not held. Priorities are finite and at least 0.
   virtual void Insert(uint32_t slot, double priority) = 0;
+  // Takes back an item that was drawn and then removed, as if it had not been drawn: where there is
+  // an order it has the place that it was drawn from, before all who came after it. The slot isn't
+  // held, and was not inserted anew.
+  virtual void Return(uint32_t slot, double priority) { Insert(slot, priority); }
   // The slot is held. Selectors without priorities do nothing.
   virtual void Update(uint32_t slot, double priority) = 0;
   // The slot is held.
@@ -37,6 +41,12 @@ class Selector {
   virtual void AppendOrder(std::vector<uint32_t>& slots) const = 0;
   // False if priorities change nothing.
   virtual bool uses_priorities() const { return false; }
+  // Of the items held; 1 if there are none, or if priorities change nothing.
+  virtual double max_priority() const { return 1; }
+};
+
+struct SelectorOptions {
+  double priority_exponent = 1;  // Finite, at least 0.
 };
 
 // Who has waited longest, since its insertion or, where items are drawn repeatedly, since it was
@@ -44,9 +54,13 @@ class Selector {
 std::unique_ptr<Selector> MakeFifoSelector();
 // Each with the same probability, draws independent. O(1).
 std::unique_ptr<Selector> MakeUniformSelector();
+// Each with a probability proportional to priority ^ exponent, draws independent; if all of these
+// are 0, each with the same. The probability reported is the one it was drawn with. O(log n).
+std::unique_ptr<Selector> MakePrioritisedSelector(double exponent);
 
 // One line per selector in selector.cc. INVALID_ARGUMENT for a value without a selector.
-absl::StatusOr<std::unique_ptr<Selector>> MakeSelector(v1::ReplaySelector kind);
+absl::StatusOr<std::unique_ptr<Selector>> MakeSelector(v1::ReplaySelector kind,
+                                                       const SelectorOptions& options = {});
 // The name that stands in configuration files, such as "fifo"; "unknown" for another value.
 absl::string_view SelectorName(v1::ReplaySelector kind);
 

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -15,49 +14,40 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "replay/cancel_token.h"
-#include "replay/lease_counts.h"
+#include "replay/lease_book.h"
 #include "replay/replay_table.h"
 #include "replay/wait_meter.h"
+#include "replay/waiting_calls.h"
 
 namespace anabranch {
-
-// Where a chunk goes.
-struct TableTarget {
-  int32_t table = 0;
-  std::span<const double> priorities;  // Empty, or one per row.
-};
-
-// How much of a sample comes from a table.
-struct TableDraw {
-  int32_t table = 0;
-  int64_t count = 0;
-};
 
 // Thread-safe. One lock for all tables, held for index arithmetic alone (nanoseconds per item), so
 // that an insert into several tables and a sample from several are each one event. Nothing is
 // copied, serialised or freed under it.
 //
-// An insert waits until every table's pacing admits it. A table's pacing is waived while a sample
-// that draws on it waits and can't be served even so: then more inserts are what everybody waits
-// for, and there can be no deadlock between tables.
+// An insert waits until every table's pacing admits it, and until those have been admitted that
+// came earlier and go to one of its tables. A table's pacing is waived while a sample that draws on
+// it waits and can't be served even so, and order is among those then that can be admitted: more
+// inserts are what everybody waits for, and there can be no deadlock between tables. A sample
+// that does not wait (its deadline is InfinitePast) waives nothing.
 class TableSet {
  public:
-  // INVALID_ARGUMENT for bad options, no table, or two of one name.
+  // INVALID_ARGUMENT for bad options, no table, or two of one name. `lease_base`: see LeaseBook.
   static absl::StatusOr<std::unique_ptr<TableSet>> Create(
-      std::span<const ReplayTableOptions> options, uint64_t seed);
+      std::span<const ReplayTableOptions> options, uint64_t seed, uint64_t lease_base = 0);
 
   int32_t size() const { return static_cast<int32_t>(options_.size()); }
   // −1 if there is none of this name.
   int32_t Find(absl::string_view name) const;
   const ReplayTableOptions& options(int32_t table) const { return options_[table]; }
+  bool uses_priorities(int32_t table) const { return uses_priorities_[table]; }
   // INVALID_ARGUMENT if the chunk is larger than one of the targets can hold.
   absl::Status CheckFits(const Chunk& chunk, std::span<const TableTarget> targets) const;
 
   // Blocks until the chunk is in all of its targets, which are distinct and which it fits.
-  // DEADLINE_EXCEEDED names the table waited for; once closed it is the status given to Close.
-  // Nothing was inserted then. After success the caller brings its other books up to date and then
-  // calls FinishInsert: a snapshot taken meanwhile waits for that.
+  // DEADLINE_EXCEEDED names the table waited for; CANCELLED with the token; once closed it is the
+  // status given to Close. Nothing was inserted then. After success the caller brings its other
+  // books up to date and then calls FinishInsert: a snapshot taken meanwhile waits for that.
   absl::Status Insert(const ChunkRef& chunk, std::span<const TableTarget> targets,
                       absl::Time deadline, const CancelToken* token = nullptr);
   void FinishInsert();
@@ -93,6 +83,10 @@ class TableSet {
   // several calls counts.
   void Close(absl::Status why);
 
+  // The items' new priorities, one each; gives how many of them are in the table, which has
+  // priorities.
+  int64_t UpdatePriorities(int32_t table, std::span<const uint64_t> keys,
+                           std::span<const double> priorities);
   void CountDuplicates(std::span<const TableTarget> targets, int64_t items);
   struct Info {
     ReplayTableStats stats;
@@ -113,23 +107,40 @@ class TableSet {
     WaitMeter samples;
   };
 
-  TableSet(std::vector<ReplayTableOptions> options,
-           std::vector<std::unique_ptr<ReplayTable>> tables)
-      : options_(std::move(options)), tables_(std::move(tables)), blocked_(tables_.size()) {}
+  using Garbage = std::vector<ChunkRef>;  // Outlives the lock.
 
+  TableSet(std::vector<ReplayTableOptions> options,
+           std::vector<std::unique_ptr<ReplayTable>> tables, uint64_t lease_base);
+
+  // Not OK if closed or cancelled.
+  absl::Status CheckOpen(const CancelToken* token) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The first table that does not admit it, or −1.
-  int32_t InsertBlocker(int64_t rows, std::span<const TableTarget> targets) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  int32_t InsertBlocker(const WaitingInsert& insert) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   int32_t SampleBlocker(std::span<const TableDraw> draws) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool StarvesSample(int32_t table) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  absl::Status Await(absl::FunctionRef<int32_t()> blocker, WaitMeter Blocked::* meter,
-                     absl::string_view who, absl::Time deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool FeedsStarvingSample(const WaitingInsert& insert) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  // Serves all that can be served. After every change that may let somebody go on.
+  void ServeWaiting(Garbage& garbage) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ServeSamples(Garbage& garbage) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool AdmitNextInsert(Garbage& garbage) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Draw(WaitingSample& sample, Garbage& garbage) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Release(std::span<const LeasePart> lease) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Until the call is done, which `table` holds up, or its deadline.
+  void AwaitTurn(WaitingCall& call, int32_t table, WaitMeter Blocked::* meter, absl::Time deadline)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status RunSample(WaitingSample& sample, absl::Time deadline);
 
   const std::vector<ReplayTableOptions> options_;
+  const std::vector<bool> uses_priorities_;  // By table.
   mutable absl::Mutex mu_;
   const std::vector<std::unique_ptr<ReplayTable>> tables_ ABSL_GUARDED_BY(mu_);
   std::vector<Blocked> blocked_ ABSL_GUARDED_BY(mu_);
-  std::vector<std::span<const TableDraw>> waiting_samples_ ABSL_GUARDED_BY(mu_);
+  // In the order of arrival.
+  std::vector<WaitingInsert*> inserts_ ABSL_GUARDED_BY(mu_);
+  std::vector<WaitingSample*> samples_ ABSL_GUARDED_BY(mu_);
+  LeaseBook leases_ ABSL_GUARDED_BY(mu_);
+  absl::CondVar expiry_changed_;  // Or whoever awaits one must not any longer.
   int64_t unfinished_inserts_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Status closed_ ABSL_GUARDED_BY(mu_);  // OK while open.
 };

@@ -26,7 +26,7 @@ struct Fixture {
   // Numbers of the trajectories drawn.
   std::vector<int> Sample(int64_t n) {
     SampledRows rows;
-    table->Sample(n, 0, rows, garbage);
+    table->Sample(n, 0, nullptr, rows, garbage);
     last = rows;
     std::vector<int> numbers;
     for (const RowRef& ref : rows.rows) {
@@ -141,7 +141,7 @@ TEST(ReplayTable, KeysAreUniqueOverTablesAndTime) {
     for (int i = 0; i < 3; ++i) {
       SampledRows rows;
       table->Insert(MakeChunk(4), {}, garbage);
-      table->Sample(4, 0, rows, garbage);
+      table->Sample(4, 0, nullptr, rows, garbage);
       keys.insert(rows.keys.begin(), rows.keys.end());
     }
   }
