@@ -285,8 +285,15 @@ void TableSet::CountDuplicates(std::span<const TableTarget> targets, int64_t ite
 TableSet::Info TableSet::GetInfo(int32_t table) const {
   absl::MutexLock lock(&mu_);
   const absl::Time now = absl::Now();
-  return {tables_[table]->stats(), blocked_[table].inserts.Read(now),
-          blocked_[table].samples.Read(now)};
+  Info info{tables_[table]->stats(), blocked_[table].inserts.Read(now),
+            blocked_[table].samples.Read(now)};
+  for (const WaitingInsert* insert : inserts_) {
+    for (const TableTarget& each : insert->targets) info.inserts_waiting += each.table == table;
+  }
+  for (const WaitingSample* sample : samples_) {
+    for (const TableDraw& each : sample->draws) info.samples_waiting += each.table == table;
+  }
+  return info;
 }
 
 void TableSet::Snapshot(

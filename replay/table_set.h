@@ -25,11 +25,11 @@ namespace anabranch {
 // that an insert into several tables and a sample from several are each one event. Nothing is
 // copied, serialised or freed under it.
 //
-// An insert waits until every table's pacing admits it, and until those have been admitted that
-// came earlier and go to one of its tables. A table's pacing is waived while a sample that draws on
-// it waits and can't be served even so, and order is among those then that can be admitted: more
-// inserts are what everybody waits for, and there can be no deadlock between tables. A sample
-// that does not wait (its deadline is InfinitePast) waives nothing.
+// An insert waits until every table's pacing admits it and those have been admitted that came
+// earlier and share a table with it. Both are waived where a sample that draws on one of its tables
+// waits and can't be served even so (of several such inserts the earliest goes first): more inserts
+// are what everybody waits for then, and there can be no deadlock between tables. A sample that
+// does not wait, whose deadline is InfinitePast, waives nothing.
 class TableSet {
  public:
   // INVALID_ARGUMENT for bad options, no table, or two of one name. `lease_base`: see LeaseBook.
@@ -53,7 +53,7 @@ class TableSet {
   void FinishInsert();
 
   // Blocks until all draws, from distinct tables, can be served; then appends their items to `out`.
-  // Errors as Insert's; nothing was drawn then.
+  // Errors, after which nothing was drawn, as Insert's.
   absl::Status Sample(std::span<const TableDraw> draws, absl::Time deadline, SampledRows& out,
                       const CancelToken* token = nullptr);
   // As Sample, and draws from tables with a max_times_sampled are leased under `lease_id`, which is
@@ -79,8 +79,7 @@ class TableSet {
 
   // Ends whatever waits with the token, now and later, with CANCELLED; wakes nobody else.
   void Cancel(CancelToken& token);
-  // Wakes everybody; from now on Insert and Sample return `why`, which isn't OK. The first of
-  // several calls counts.
+  // Wakes everybody; from now on Insert and Sample return `why`, not OK. The first call counts.
   void Close(absl::Status why);
 
   // The items' new priorities, one each; gives how many of them are in the table, which has
@@ -92,6 +91,8 @@ class TableSet {
     ReplayTableStats stats;
     WaitMeter::Report inserts_blocked;
     WaitMeter::Report samples_blocked;
+    int64_t inserts_waiting = 0;  // Calls, at this moment.
+    int64_t samples_waiting = 0;
   };
   Info GetInfo(int32_t table) const;
 
@@ -112,7 +113,6 @@ class TableSet {
   TableSet(std::vector<ReplayTableOptions> options,
            std::vector<std::unique_ptr<ReplayTable>> tables, uint64_t lease_base);
 
-  // Not OK if closed or cancelled.
   absl::Status CheckOpen(const CancelToken* token) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The first table that does not admit it, or −1.
   int32_t InsertBlocker(const WaitingInsert& insert) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
