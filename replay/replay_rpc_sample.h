@@ -1,0 +1,55 @@
+// One sample stream of the replay service.
+#ifndef ANABRANCH_REPLAY_REPLAY_RPC_SAMPLE_H_
+#define ANABRANCH_REPLAY_REPLAY_RPC_SAMPLE_H_
+
+#include <array>
+#include <cstdint>
+#include <deque>
+
+#include "absl/time/time.h"
+#include "anabranch/v1/replay.pb.h"
+#include "replay/replay_rpc_stream.h"
+
+namespace anabranch {
+
+// Draws a batch for each credit, one ahead of the one that is being written. Leases of a stream that
+// breaks stay until they are acknowledged or released on another stream, or until their time is
+// over: a lost connection doesn't make a batch come twice that was trained on meanwhile. A client
+// that half-closes is done: nothing more is drawn, and its leases are released. When the server
+// drains, a stream draws nothing more but hears acknowledgements until it is ended.
+class RpcSampleStream final : public WorkerStream<v1::SampleRequest, v1::SampleResponse> {
+ public:
+  RpcSampleStream(ReplayService& service, StreamSet& set, absl::Duration lease_timeout)
+      : WorkerStream(service, set), lease_timeout_(lease_timeout) {}
+  ~RpcSampleStream() override;
+
+ protected:
+  absl::Status Receive(v1::SampleRequest& request) override;
+  absl::Status Work() override;
+  bool EndsWithReads() const override { return true; }
+
+ private:
+  struct Leased {
+    uint64_t lease = 0;
+    absl::Time end;
+  };
+  absl::Status ReceiveOpening(v1::SampleOpening& opening);
+  void Forget(const v1::SampleAcknowledgement& done);
+  absl::StatusOr<SampleSource> Open();
+  // Blocks for a credit and takes it. False: the stream is over, and `end` says why.
+  bool TakeCredit(absl::Status& end);
+  absl::Status Send(v1::SampledBatch batch);
+  void AwaitEnd();
+
+  absl::Duration lease_timeout_;
+  bool opened_ = false;  // As opening_: set by the first message, before the worker begins.
+  v1::SampleOpening opening_;
+  uint64_t credits_ ABSL_GUARDED_BY(mu_) = 0;
+  std::deque<Leased> leases_ ABSL_GUARDED_BY(mu_);  // Not acknowledged, oldest first.
+  std::array<v1::SampleResponse, 2> responses_;     // The worker's; one is being written.
+  size_t next_response_ = 0;
+};
+
+}  // namespace anabranch
+
+#endif  // ANABRANCH_REPLAY_REPLAY_RPC_SAMPLE_H_
