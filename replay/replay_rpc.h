@@ -42,8 +42,10 @@ class ReplayRpc final
   // service may be saved.
   absl::Status Drain(absl::Time deadline);
 
-  size_t insert_streams() const { return inserts_.size(); }
-  size_t sample_streams() const { return samples_.size(); }
+  // Blocks until no stream is open; false at the deadline.
+  bool AwaitNoStreams(absl::Time deadline) const {
+    return inserts_.AwaitNone(deadline) && samples_.AwaitNone(deadline);
+  }
 
   grpc::ServerBidiReactor<v1::InsertRequest, v1::InsertResponse>* Insert(
       grpc::CallbackServerContext* context) override;

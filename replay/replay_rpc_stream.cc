@@ -37,6 +37,12 @@ size_t StreamSet::size() const {
   return open_.size();
 }
 
+bool StreamSet::AwaitNone(absl::Time deadline) const {
+  absl::MutexLock lock(&mu_);
+  const auto none = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return open_.empty(); };
+  return mu_.AwaitWithDeadline(absl::Condition(&none), deadline);
+}
+
 void StreamSet::Reap() {
   const auto due = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return !retired_.empty() || (stopping_ && open_.empty());

@@ -13,6 +13,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "replay/cancel_token.h"
 #include "replay/replay_service.h"
 #include "runtime/rpc/grpc_status.h"
@@ -42,6 +43,8 @@ class StreamSet {
   // Ends the open ones, and each that comes later.
   void End(const absl::Status& why);
   size_t size() const;
+  // Blocks until none is open; false at the deadline.
+  bool AwaitNone(absl::Time deadline) const;
 
  private:
   void Reap();

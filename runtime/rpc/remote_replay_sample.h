@@ -17,7 +17,7 @@
 #include "absl/synchronization/mutex.h"
 #include "anabranch/v1/replay.grpc.pb.h"
 #include "runtime/channels.h"
-#include "runtime/rpc/lease_book.h"
+#include "runtime/rpc/client_leases.h"
 #include "runtime/rpc/remote_clients.h"
 #include "runtime/rpc/stream_life.h"
 
@@ -66,7 +66,7 @@ class RemoteSampleStream final : public SampleStream {
 
   absl::Mutex mu_;
   std::deque<v1::SampledBatch> fetched_ ABSL_GUARDED_BY(mu_);
-  LeaseBook leases_ ABSL_GUARDED_BY(mu_);
+  ClientLeases leases_ ABSL_GUARDED_BY(mu_);
   Stream* stream_ ABSL_GUARDED_BY(mu_) = nullptr;  // While it can be written to.
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   uint64_t credits_due_ ABSL_GUARDED_BY(mu_) = 0;  // Not yet granted.

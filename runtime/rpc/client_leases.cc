@@ -1,8 +1,8 @@
-#include "runtime/rpc/lease_book.h"
+#include "runtime/rpc/client_leases.h"
 
 namespace anabranch {
 
-void LeaseBook::Opened(uint64_t server_incarnation) {
+void ClientLeases::Opened(uint64_t server_incarnation) {
   if (server_incarnation != incarnation_) {
     incarnation_ = server_incarnation;
     for (const uint64_t lease : taken_) ++void_[lease];
@@ -12,11 +12,11 @@ void LeaseBook::Opened(uint64_t server_incarnation) {
   unsaid_ = 0;
 }
 
-void LeaseBook::Take(uint64_t lease) {
+void ClientLeases::Take(uint64_t lease) {
   if (lease != 0) taken_.insert(lease);
 }
 
-bool LeaseBook::Acknowledge(uint64_t lease) {
+bool ClientLeases::Acknowledge(uint64_t lease) {
   if (const auto found = void_.find(lease); found != void_.end()) {
     if (--found->second == 0) void_.erase(found);
     return false;
@@ -26,16 +26,16 @@ bool LeaseBook::Acknowledge(uint64_t lease) {
   return true;
 }
 
-void LeaseBook::Release(uint64_t lease) {
+void ClientLeases::Release(uint64_t lease) {
   if (lease != 0) done_.push_back({lease, /*released=*/true, 0});
 }
 
-void LeaseBook::ReleaseTaken() {
+void ClientLeases::ReleaseTaken() {
   for (const uint64_t lease : taken_) Release(lease);
   taken_.clear();
 }
 
-v1::SampleAcknowledgement LeaseBook::Say(uint64_t granted) {
+v1::SampleAcknowledgement ClientLeases::Say(uint64_t granted) {
   v1::SampleAcknowledgement message;
   for (; unsaid_ < done_.size(); ++unsaid_) {
     Done& done = done_[unsaid_];
@@ -49,7 +49,7 @@ v1::SampleAcknowledgement LeaseBook::Say(uint64_t granted) {
   return message;
 }
 
-void LeaseBook::Proven(uint64_t received) {
+void ClientLeases::Proven(uint64_t received) {
   while (unsaid_ > 0 && done_.front().granted < received) {
     done_.pop_front();
     --unsaid_;

@@ -1,6 +1,6 @@
 // Which leases a client of replay holds, and what the server may not have heard about them yet.
-#ifndef ANABRANCH_RUNTIME_RPC_LEASE_BOOK_H_
-#define ANABRANCH_RUNTIME_RPC_LEASE_BOOK_H_
+#ifndef ANABRANCH_RUNTIME_RPC_CLIENT_LEASES_H_
+#define ANABRANCH_RUNTIME_RPC_CLIENT_LEASES_H_
 
 #include <cstdint>
 #include <deque>
@@ -15,7 +15,7 @@ namespace anabranch {
 // back that proves it, and said again on the next stream otherwise: to acknowledge twice does no
 // harm. What proves it is a batch that was sent for credits that were granted later. Not
 // thread-safe.
-class LeaseBook {
+class ClientLeases {
  public:
   // A stream was opened with this start of the server. Another than before: its leases are void, and
   // what is done under them can't be acknowledged any more. The same: everything unproven is said
@@ -54,4 +54,4 @@ class LeaseBook {
 
 }  // namespace anabranch
 
-#endif  // ANABRANCH_RUNTIME_RPC_LEASE_BOOK_H_
+#endif  // ANABRANCH_RUNTIME_RPC_CLIENT_LEASES_H_
