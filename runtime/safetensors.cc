@@ -222,9 +222,14 @@ absl::StatusOr<std::string> SerializeSafetensors(
 }
 
 absl::StatusOr<SafetensorsFile> SafetensorsFile::Parse(std::string bytes) {
+  auto owned = std::make_unique<const std::string>(std::move(bytes));
+  absl::StatusOr<SafetensorsFile> file = View(*owned);
+  if (file.ok()) file->bytes_ = std::move(owned);
+  return file;
+}
+
+absl::StatusOr<SafetensorsFile> SafetensorsFile::View(absl::string_view all) {
   SafetensorsFile file;
-  file.bytes_ = std::make_unique<const std::string>(std::move(bytes));
-  const absl::string_view all = *file.bytes_;
   if (all.size() < kLengthBytes) {
     return Corrupt(
         absl::StrCat("it has ", all.size(), " bytes, fewer than its header's length takes"));

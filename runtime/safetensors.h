@@ -41,14 +41,16 @@ struct TensorView {
 absl::StatusOr<std::string> SerializeSafetensors(
     std::span<const TensorView> tensors, const std::map<std::string, std::string>& metadata = {});
 
-// A file that was read and verified. Owns its bytes; views are valid as long as it lives, also when
-// it is moved. Immutable.
+// A file that was read and verified. Views are valid as long as it lives, also when it is moved.
+// Immutable.
 class SafetensorsFile {
  public:
   // Takes any bytes whatever. DATA_LOSS, naming the tensor where there is one: a file that is cut
   // off, has a header that is not what the format says, or tensors that overlap, leave gaps, lie
   // outside, or don't fit their shapes. INVALID_ARGUMENT: a tensor of a type not known here.
   static absl::StatusOr<SafetensorsFile> Parse(std::string bytes);
+  // The same of bytes that somebody else owns, and which outlive the views.
+  static absl::StatusOr<SafetensorsFile> View(absl::string_view bytes);
 
   // Sorted by name.
   const std::vector<TensorView>& tensors() const { return tensors_; }
@@ -59,7 +61,7 @@ class SafetensorsFile {
  private:
   SafetensorsFile() = default;
 
-  // On the heap, so that views stay valid when this is moved.
+  // On the heap, so that views stay valid when this is moved. Null where the bytes are another's.
   std::unique_ptr<const std::string> bytes_;
   std::vector<TensorView> tensors_;
   std::map<std::string, std::string> metadata_;
