@@ -70,6 +70,7 @@ void WeightWatch::OnReadDone(bool ok) {
   if (!ok) return;  // OnDone says why.
   {
     absl::MutexLock lock(&mu_);
+    connected_ = true;  // The initial metadata's own event may come later.
     notice_ = std::move(*response_.mutable_manifest());
   }
   wake_();
