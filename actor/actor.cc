@@ -1,32 +1,14 @@
 #include "actor/actor.h"
 
-#include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "absl/memory/memory.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "actor/score_request.h"
+#include "actor/finished_batch.h"
 #include "gflownet/lap.h"
-#include "runtime/components/evaluated_trajectories.h"
 #include "runtime/refusal.h"
+#include "runtime/trajectory_codec.h"
 
 namespace anabranch {
-
-absl::Status ActorOptions::Validate() const {
-  if (identity.run_id.empty() || identity.environment_fingerprint.empty()) {
-    return absl::InvalidArgumentError("an actor needs run_id and environment_fingerprint");
-  }
-  if (identity.incarnation == 0) {
-    return absl::InvalidArgumentError("an actor's incarnation is 0; draw a number");
-  }
-  if (rollout_trajectories < 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("actor.rollout_trajectories is ", rollout_trajectories, "; give at least 1"));
-  }
-  return absl::OkStatus();
-}
 
 absl::StatusOr<std::unique_ptr<Actor>> Actor::Create(const ActorOptions& options,
                                                      const Environment& environment, Model model,
@@ -34,111 +16,37 @@ absl::StatusOr<std::unique_ptr<Actor>> Actor::Create(const ActorOptions& options
                                                      RewardClient& reward, WeightSource& weights,
                                                      std::unique_ptr<InsertStream> replay) {
   if (absl::Status status = options.Validate(); !status.ok()) return status;
-  auto actor = absl::WrapUnique(new Actor(options, environment, std::move(model), shaping, reward,
-                                          weights, std::move(replay)));
-  if (absl::Status status = actor->Describe(); !status.ok()) return status;
-  return actor;
+  auto oracle = DescribeOracle(options, environment.spec(), shaping, reward);
+  if (!oracle.ok()) return oracle.status();
+  return absl::WrapUnique(new Actor(options, environment, std::move(model), shaping, reward,
+                                    weights, std::move(replay), *std::move(oracle)));
 }
 
 Actor::Actor(const ActorOptions& options, const Environment& environment, Model model,
              const RewardShaping& shaping, RewardClient& reward, WeightSource& weights,
-             std::unique_ptr<InsertStream> replay)
-    : options_(options),
-      environment_(environment),
-      model_(std::move(model)),
-      schema_(model_.parameters->Schema()),
-      shaping_(shaping),
+             std::unique_ptr<InsertStream> replay, Oracle oracle)
+    : shaping_(shaping),
       reward_(reward),
-      weights_(weights),
+      scoring_{.max_batch_objects = oracle.max_batch_objects},
       replay_(std::move(replay)),
-      random_(options.seed, options.stream),
-      rollout_(environment, *model_.policy) {}
-
-absl::Status Actor::Describe() {
-  v1::DescribeRequest request;
-  request.set_run_id(options_.identity.run_id);
-  request.set_environment_fingerprint(options_.identity.environment_fingerprint);
-  auto oracle = reward_.Describe(request);
-  if (!oracle.ok()) return oracle.status();
-  const auto& formats = oracle->accepted_formats();
-  const std::string& format = environment_.spec().object_format;
-  if (std::find(formats.begin(), formats.end(), format) == formats.end()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the oracle '", oracle->name(), "' accepts ", absl::StrJoin(formats, ", "),
-                     ", and ", environment_.spec().fingerprint, " makes ", format));
-  }
-  header_.run_id = options_.identity.run_id;
-  header_.environment_fingerprint = options_.identity.environment_fingerprint;
-  header_.object_format = format;
-  for (const v1::ObjectiveDescription& objective : oracle->objectives()) {
-    header_.objectives.push_back(objective.name());
-  }
-  header_.reward_fingerprint = oracle->fingerprint();
-  header_.reward_shaping_hash = shaping_.hash();
-  header_.source.set_client_incarnation(options_.identity.incarnation);
-  header_.source.set_actor_name(options_.name);
-  return absl::OkStatus();
-}
-
-absl::Status Actor::CheckSnapshot(const WeightSnapshot& snapshot) const {
-  auto mismatch = [](absl::string_view what, absl::string_view theirs, absl::string_view ours) {
-    return absl::FailedPreconditionError(absl::StrCat("a snapshot of the weights has ", what, " '",
-                                                      theirs, "', this actor '", ours, "'"));
-  };
-  const v1::SnapshotManifest& manifest = snapshot.manifest;
-  if (manifest.run_id() != options_.identity.run_id) {
-    return mismatch("run_id", manifest.run_id(), options_.identity.run_id);
-  }
-  if (manifest.environment_fingerprint() != options_.identity.environment_fingerprint) {
-    return mismatch("environment_fingerprint", manifest.environment_fingerprint(),
-                    options_.identity.environment_fingerprint);
-  }
-  if (snapshot.schema != schema_) return mismatch("parameters", snapshot.schema, schema_);
-  if (static_cast<int64_t>(snapshot.values.size()) != model_.parameters->values().numel()) {
-    return mismatch("size", absl::StrCat(snapshot.values.size()),
-                    absl::StrCat(model_.parameters->values().numel()));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Actor::TakeNewestWeights() {
-  auto newest = weights_.Newest();
-  if (!newest.ok()) return newest.status();
-  if (*newest == nullptr) {
-    return absl::UnavailableError("no snapshot of the weights has been published yet");
-  }
-  const WeightSnapshot& snapshot = **newest;
-  const v1::PolicyVersion& version = snapshot.manifest.policy();
-  if (version.generation() == header_.policy.generation() &&
-      version.version() == header_.policy.version()) {
-    return absl::OkStatus();
-  }
-  if (absl::Status status = CheckSnapshot(snapshot); !status.ok()) return status;
-  std::memcpy(model_.parameters->values().data_ptr<float>(), snapshot.values.data(),
-              snapshot.values.size() * sizeof(float));
-  header_.policy = version;
-  return absl::OkStatus();
-}
+      roller_(options, environment, std::move(model), weights, std::move(oracle.header)) {}
 
 absl::Status Actor::RunOnce() {
   Lap lap;
-  if (absl::Status status = TakeNewestWeights(); !status.ok()) return status;
-  lap.Add(next_times_.weights);
-  RolloutOptions rollout;
-  rollout.trajectories = options_.rollout_trajectories;
-  rollout.exploration = options_.exploration.At(next_.trajectories);
-  absl::Status status = rollout_.Forward(rollout, random_, batch_.trajectories);
+  absl::Status status = roller_.TakeNewestWeights();
   if (!status.ok()) return status;
-  header_.first_trajectory_number = static_cast<uint64_t>(next_.trajectories);
-  next_.trajectories += batch_.trajectories.size();
-  next_.transitions += static_cast<int64_t>(batch_.trajectories.actions.size());
-  next_.random_position = random_.position();
-  next_times_.policy = rollout_.times().policy;
-  next_times_.environment = rollout_.times().environment;
+  lap.Add(next_times_.weights);
+  status = roller_.RollOut(roller_.trajectories(), batch_);
+  if (!status.ok()) return status;
+  next_.trajectories = roller_.trajectories();
+  next_.transitions = roller_.transitions();
+  next_.random_position = roller_.random_position();
+  next_times_.policy = roller_.times().policy;
+  next_times_.environment = roller_.times().environment;
   lap = Lap();
   if (status = Evaluate(); !status.ok()) return status;
   lap.Add(next_times_.reward);
-  if (batch_.trajectories.size() == 0) {  // All are left out.
+  if (batch_.columns.trajectories.size() == 0) {  // All are left out.
     ShareState();
     return absl::OkStatus();
   }
@@ -152,20 +60,22 @@ absl::Status Actor::RunOnce() {
 }
 
 absl::Status Actor::Evaluate() {
-  auto response = reward_.Evaluate(MakeScoreRequest(header_, batch_.trajectories));
-  if (!response.ok()) return response.status();
-  next_.non_finite += FailNonFinite(*response);
-  auto rewards = DecodeRewards(*response, batch_.trajectories.size(), header_.objectives);
-  if (!rewards.ok()) return rewards.status();
-  batch_.rewards = *std::move(rewards);
-  if (absl::Status status = shaping_.Shape(batch_.rewards, shaped_); !status.ok()) return status;
-  batch_.log_rewards = shaped_.log_rewards;
-  next_.rejected += KeepTrajectories(shaped_.used, batch_);
+  ScoreTask task(batch_.header, batch_.columns.trajectories, scoring_);
+  while (!task.round_over()) {
+    auto response = reward_.Evaluate(task.request());
+    if (!response.ok()) return response.status();
+    if (absl::Status status = task.Take(*std::move(response)); !status.ok()) return status;
+  }
+  task.GiveUp("has no answer, and this actor asks once");
+  next_.non_finite += task.non_finite();
+  const auto rejected = TakeRewards(std::move(task.rewards()), shaping_, batch_.columns);
+  if (!rejected.ok()) return rejected.status();
+  next_.rejected += *rejected;
   return absl::OkStatus();
 }
 
 absl::StatusOr<v1::InsertBatch> Actor::Encode() {
-  auto columns = EncodeTrajectories(batch_, header_);
+  auto columns = EncodeTrajectories(batch_.columns, batch_.header);
   if (!columns.ok()) return columns.status();
   v1::InsertBatch batch;
   batch.set_sequence(++next_.sequence);
@@ -179,7 +89,7 @@ absl::Status Actor::Insert(v1::InsertBatch batch) {
   if (acknowledgement->result() == v1::INSERT_RESULT_REFUSED) {
     return RefusalStatus(acknowledgement->refusal());
   }
-  acknowledged_.fetch_add(batch_.trajectories.size(), std::memory_order_relaxed);
+  acknowledged_.fetch_add(batch_.columns.trajectories.size(), std::memory_order_relaxed);
   return absl::OkStatus();
 }
 
@@ -210,7 +120,7 @@ ActorTimes Actor::times() const {
 
 void Actor::Restore(const ActorState& state) {
   next_ = state;
-  random_.SeekTo(state.random_position);
+  roller_.Restore(state);
   absl::MutexLock lock(&mu_);
   state_ = state;
 }

@@ -6,17 +6,19 @@
 
 namespace anabranch {
 
-v1::EvaluateRequest MakeScoreRequest(const BatchHeader& header, const Trajectories& trajectories) {
+v1::EvaluateRequest MakeScoreRequest(const BatchHeader& header, const Trajectories& trajectories,
+                                     std::span<const int32_t> positions, int64_t ask) {
   v1::EvaluateRequest request;
   request.set_request_id(
       absl::StrCat(absl::Hex(header.source.client_incarnation(), absl::kZeroPad16), "-",
                    header.first_trajectory_number));
+  if (ask > 0) absl::StrAppend(request.mutable_request_id(), "/", ask);
   request.set_expected_fingerprint(header.reward_fingerprint);
   request.set_format(header.object_format);
   request.set_run_id(header.run_id);
   request.set_environment_fingerprint(header.environment_fingerprint);
-  request.mutable_objects()->Reserve(static_cast<int>(trajectories.objects.size()));
-  for (size_t i = 0; i < trajectories.objects.size(); ++i) {
+  request.mutable_objects()->Reserve(static_cast<int>(positions.size()));
+  for (const int32_t i : positions) {
     v1::RewardObject* object = request.add_objects();
     object->set_inline_(trajectories.objects[i]);
     object->set_object_key(trajectories.object_keys[i].ToBytes());
