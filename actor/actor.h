@@ -1,5 +1,5 @@
-// The actor in one thread, step after step: rolls out trajectories with the newest snapshot, has the
-// finished objects scored, and hands both to replay. ActorPipeline does the same side by side.
+// The actor in one thread, step after step: rolls out trajectories with the newest snapshot, has
+// the finished objects scored, and hands both to replay. ActorPipeline does the same side by side.
 #ifndef ANABRANCH_ACTOR_ACTOR_H_
 #define ANABRANCH_ACTOR_ACTOR_H_
 
@@ -68,8 +68,8 @@ class Actor {
   const ScoreTaskOptions scoring_;
   std::unique_ptr<InsertStream> replay_;
   Roller roller_;
-  RolledBatch batch_;       // In hand.
-  ActorState next_;         // Becomes state_ once the batch is scored.
+  RolledBatch batch_;  // In hand.
+  ActorState next_;    // Becomes state_ once the batch is scored.
   ActorTimes next_times_;
 
   std::atomic<int64_t> acknowledged_ = 0;

@@ -17,10 +17,9 @@ absl::StatusOr<Oracle> DescribeOracle(const ActorOptions& options, const Environ
   if (!description.ok()) return description.status();
   const auto& formats = description->accepted_formats();
   if (std::find(formats.begin(), formats.end(), spec.object_format) == formats.end()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the oracle '", description->name(), "' accepts ",
-                     absl::StrJoin(formats, ", "), ", and ", spec.fingerprint, " makes ",
-                     spec.object_format));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the oracle '", description->name(), "' accepts ", absl::StrJoin(formats, ", "), ", and ",
+        spec.fingerprint, " makes ", spec.object_format));
   }
   Oracle oracle;
   oracle.max_batch_objects = description->max_batch_objects();

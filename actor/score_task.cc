@@ -103,8 +103,7 @@ void ScoreTask::Place(const v1::EvaluateResponse& response, const RewardColumns&
     waiting_.push_back(position);
     if (!response.retry_after_millis().empty()) {
       const uint64_t millis = std::min(response.retry_after_millis(row), kLongestWishMillis);
-      retry_after_ =
-          std::max(retry_after_, absl::Milliseconds(static_cast<int64_t>(millis)));
+      retry_after_ = std::max(retry_after_, absl::Milliseconds(static_cast<int64_t>(millis)));
     }
     return;
   }
