@@ -15,8 +15,7 @@ namespace {
 
 // "ok", "budget_exhausted".
 std::string ShortName(v1::ObjectStatus status) {
-  return absl::AsciiStrToLower(
-      absl::StripPrefix(v1::ObjectStatus_Name(status), "OBJECT_STATUS_"));
+  return absl::AsciiStrToLower(absl::StripPrefix(v1::ObjectStatus_Name(status), "OBJECT_STATUS_"));
 }
 
 }  // namespace

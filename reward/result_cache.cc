@@ -68,15 +68,30 @@ bool ContextsExist(const v1::EvaluateRequest& request) {
 
 // A request on its way through the cache.
 struct ResultCache::Question {
+  Question(const v1::EvaluateRequest& request, const Known& known);
+  // What the oracle is asked: the missing objects.
+  v1::EvaluateRequest Rest() const;
+
   const v1::EvaluateRequest& request;
   std::vector<std::string> columns;        // Objectives as asked, in that order.
   std::vector<std::string> objective_set;  // The same, sorted, each once: results are kept so.
   std::vector<std::string> keys;           // [n], empty where it may not be kept.
   ResultRows rows;                         // [n], null where not found.
   std::vector<int> missing;                // Positions that are null, ascending.
-
-  v1::EvaluateRequest Rest() const;
 };
+
+ResultCache::Question::Question(const v1::EvaluateRequest& asked, const Known& known)
+    : request(asked), columns(asked.objectives().begin(), asked.objectives().end()) {
+  if (columns.empty()) columns = known.objectives;
+  objective_set = columns;
+  std::sort(objective_set.begin(), objective_set.end());
+  objective_set.erase(std::unique(objective_set.begin(), objective_set.end()), objective_set.end());
+  const std::string group = GroupOf(request, known.fingerprint, objective_set);
+  for (const v1::RewardObject& object : request.objects()) {
+    keys.push_back(KeyOf(request, object, group));
+  }
+  rows.resize(keys.size());
+}
 
 v1::EvaluateRequest ResultCache::Question::Rest() const {
   if (static_cast<int>(missing.size()) == request.objects_size()) return request;
@@ -86,8 +101,7 @@ v1::EvaluateRequest ResultCache::Question::Rest() const {
     *rest.add_objects() = request.objects(position);
     absl::StrAppend(&positions, position, " ");
   }
-  rest.set_request_id(
-      absl::StrCat(request.request_id(), "/", Sha256Hex(positions).substr(0, 16)));
+  rest.set_request_id(absl::StrCat(request.request_id(), "/", Sha256Hex(positions).substr(0, 16)));
   rest.set_expected_fingerprint(request.expected_fingerprint());
   rest.set_format(request.format());
   *rest.mutable_contexts() = request.contexts();
@@ -187,19 +201,7 @@ absl::StatusOr<v1::EvaluateResponse> ResultCache::Evaluate(const v1::EvaluateReq
       (known.max_batch_objects > 0 && n > known.max_batch_objects) || !ContextsExist(request)) {
     return PassOn(request, known);
   }
-  Question question{.request = request};
-  question.columns.assign(request.objectives().begin(), request.objectives().end());
-  if (question.columns.empty()) question.columns = known.objectives;
-  question.objective_set = question.columns;
-  std::sort(question.objective_set.begin(), question.objective_set.end());
-  question.objective_set.erase(
-      std::unique(question.objective_set.begin(), question.objective_set.end()),
-      question.objective_set.end());
-  const std::string group = GroupOf(request, known.fingerprint, question.objective_set);
-  for (const v1::RewardObject& object : request.objects()) {
-    question.keys.push_back(KeyOf(request, object, group));
-  }
-  question.rows.resize(n);
+  Question question(request, known);
   Look(question);
   v1::EvaluateResponse answer;
   answer.set_fingerprint(known.fingerprint);

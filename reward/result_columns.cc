@@ -40,9 +40,9 @@ absl::Status CheckLengths(const v1::EvaluateResponse& answer, int64_t n, int64_t
   };
   for (const auto& column : columns) {
     if (column.found == column.expected || (column.optional && column.found == 0)) continue;
-    return absl::UnavailableError(absl::StrCat("the oracle's answer doesn't fit the question: ",
-                                               column.field, ": has ", column.found,
-                                               " entries, expected ", column.expected));
+    return absl::UnavailableError(
+        absl::StrCat("the oracle's answer doesn't fit the question: ", column.field, ": has ",
+                     column.found, " entries, expected ", column.expected));
   }
   return absl::OkStatus();
 }
@@ -70,8 +70,7 @@ void JoinValues(const ResultRows& rows, std::span<const int> from, v1::EvaluateR
       out.add_raw_values(row->values[column]);
       out.add_raw_value_valid(row->valid[column] != 0);
       if (!any_ok || !all_errors) continue;
-      out.add_raw_standard_errors(
-          row->standard_errors.empty() ? 0 : row->standard_errors[column]);
+      out.add_raw_standard_errors(row->standard_errors.empty() ? 0 : row->standard_errors[column]);
     }
   }
 }

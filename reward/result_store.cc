@@ -14,10 +14,9 @@ constexpr int64_t kLeastEntriesOfAShard = 64;
 constexpr int64_t kEntryOverhead = 160;  // Table slot, string and result themselves.
 
 int64_t BytesOf(absl::string_view key, const ObjectResult& result) {
-  return kEntryOverhead + static_cast<int64_t>(key.size() + result.valid.size() +
-                                               result.reason.size() +
-                                               8 * (result.values.size() +
-                                                    result.standard_errors.size()));
+  return kEntryOverhead +
+         static_cast<int64_t>(key.size() + result.valid.size() + result.reason.size() +
+                              8 * (result.values.size() + result.standard_errors.size()));
 }
 
 }  // namespace

@@ -31,18 +31,16 @@ absl::Status RemoteReward::Call(absl::FunctionRef<grpc::Status(grpc::ClientConte
 
 absl::StatusOr<v1::DescribeResponse> RemoteReward::Describe(const v1::DescribeRequest& request) {
   v1::DescribeResponse response;
-  const absl::Status status = Call([&](grpc::ClientContext* context) {
-    return stub_->Describe(context, request, &response);
-  });
+  const absl::Status status = Call(
+      [&](grpc::ClientContext* context) { return stub_->Describe(context, request, &response); });
   if (!status.ok()) return status;
   return response;
 }
 
 absl::StatusOr<v1::EvaluateResponse> RemoteReward::Evaluate(const v1::EvaluateRequest& request) {
   v1::EvaluateResponse response;
-  const absl::Status status = Call([&](grpc::ClientContext* context) {
-    return stub_->Evaluate(context, request, &response);
-  });
+  const absl::Status status = Call(
+      [&](grpc::ClientContext* context) { return stub_->Evaluate(context, request, &response); });
   if (!status.ok()) return status;
   return response;
 }
