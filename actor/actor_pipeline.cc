@@ -72,8 +72,8 @@ void ActorPipeline::Cancel() { Fail(absl::CancelledError("the actor ends")); }
 void ActorPipeline::Fail(const absl::Status& status) {
   {
     absl::MutexLock lock(&mu_);
-    if (!over_) status_ = status;
-    over_ = true;
+    if (std::exchange(over_, true)) return;
+    status_ = status;
     changed_.SignalAll();
   }
   replay_->Cancel();

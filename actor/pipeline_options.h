@@ -24,8 +24,8 @@ struct PipelineOptions {
   // Called in the inserting thread for every batch that replay has acknowledged, before anything
   // else is told; with its numbers, whether it was new or a duplicate. May be empty.
   std::function<void(const v1::InsertBatch& batch)> on_acknowledged;
-  // Ends what the reward client waits for. Called from any thread, perhaps more than once. May be
-  // empty; Cancel then waits for the client's own deadline.
+  // Ends what the reward client waits for, now and later. Called once, from any thread, when the
+  // pipeline ends. May be empty; Cancel then waits for the client's own deadline.
   std::function<void()> cancel_reward;
 
   absl::Status Validate() const;
