@@ -17,7 +17,7 @@
 #include "anabranch/v1/config.pb.h"
 #include "cli/train/in_process_channels.h"
 #include "cli/train/metrics_writer.h"
-#include "cli/train/progress.h"
+#include "cli/progress/progress.h"
 #include "cli/train/run_evaluation.h"
 #include "cli/train/training_clock.h"
 #include "learner/checkpoint.h"

@@ -15,7 +15,7 @@
 
 #include "absl/time/clock.h"
 #include "cli/train/embedded_run.h"
-#include "cli/train/progress.h"
+#include "cli/progress/progress.h"
 #include "runtime/config.h"
 #include "runtime/file_system.h"
 

@@ -1,4 +1,4 @@
-#include "cli/train/progress.h"
+#include "cli/progress/progress.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

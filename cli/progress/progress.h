@@ -1,6 +1,6 @@
 // What somebody who watches a run sees.
-#ifndef ANABRANCH_CLI_TRAIN_PROGRESS_H_
-#define ANABRANCH_CLI_TRAIN_PROGRESS_H_
+#ifndef ANABRANCH_CLI_PROGRESS_PROGRESS_H_
+#define ANABRANCH_CLI_PROGRESS_PROGRESS_H_
 
 #include <cstdint>
 #include <functional>
@@ -64,4 +64,4 @@ class Progress {
 
 }  // namespace anabranch
 
-#endif  // ANABRANCH_CLI_TRAIN_PROGRESS_H_
+#endif  // ANABRANCH_CLI_PROGRESS_PROGRESS_H_
