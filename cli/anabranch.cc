@@ -11,7 +11,10 @@
 #include <string>
 #include <vector>
 
+#include "cli/cluster/cluster_command.h"
+#include "cli/health/health_command.h"
 #include "cli/objects/objects_command.h"
+#include "cli/status/status_command.h"
 
 namespace anabranch {
 namespace {
@@ -28,6 +31,10 @@ usage: anabranch COMMAND ...
 
   train CONFIG --out DIR     train; live progress, Ctrl-C saves a checkpoint and leaves
   train --resume DIR         go on with a run
+  cluster CONFIG --out DIR   the same by real processes that survive each other: replay, reward, learner
+                             and --actors N; --resume DIR goes on
+  status [DIR|HOST:PORT...]  how every process of a cluster is doing, and who waits for whom
+  health HOST:PORT           whether one process serves: a probe
   evaluate DIR               every metric of a run's newest checkpoint, exact where states can be counted
   objects DIR --top K        the best objects found, with their raw values and provenance
   version                    which version this is
@@ -47,17 +54,20 @@ struct Command {
   const char* binary;  // Beside this one; null for what is part of it.
 };
 
-constexpr Command kCommands[] = {{"train", "anabranch-train"},
-                                 {"evaluate", "anabranch-evaluate"},
-                                 {"objects", nullptr},
-                                 {"version", nullptr},
-                                 {"help", nullptr}};
+constexpr Command kCommands[] = {{"train", "anabranch-train"}, {"evaluate", "anabranch-evaluate"},
+                                 {"cluster", nullptr},         {"status", nullptr},
+                                 {"health", nullptr},          {"objects", nullptr},
+                                 {"version", nullptr},         {"help", nullptr}};
+
+// Where the other binaries lie.
+std::filesystem::path OwnDirectory() {
+  std::error_code error;
+  return std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+}
 
 // Becomes the binary beside this one; returns only if that fails.
 int Become(const std::string& binary, const std::vector<std::string>& arguments) {
-  std::error_code error;
-  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
-  const std::string path = (self.parent_path() / binary).string();
+  const std::string path = (OwnDirectory() / binary).string();
   std::vector<char*> argv = {const_cast<char*>(path.c_str())};
   for (const std::string& argument : arguments) {
     argv.push_back(const_cast<char*>(argument.c_str()));
@@ -112,6 +122,9 @@ int Run(std::vector<std::string> arguments) {
     return kOk;
   }
   if (name == "objects") return RunObjectsCommand(arguments, std::cout, std::cerr);
+  if (name == "cluster") return RunClusterCommand(arguments, OwnDirectory().string());
+  if (name == "status") return RunStatusCommand(arguments, std::cout, std::cerr);
+  if (name == "health") return RunHealthCommand(arguments, std::cout, std::cerr);
   for (const Command& command : kCommands) {
     if (name == command.name && command.binary != nullptr) return Become(command.binary, arguments);
   }
