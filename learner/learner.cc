@@ -1,37 +1,15 @@
 #include "learner/learner.h"
 
-#include <c10/util/Exception.h>
-
 #include <cmath>
 #include <utility>
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
 #include "gflownet/lap.h"
+#include "learner/catch_exceptions.h"
 #include "runtime/components/evaluated_trajectories.h"
 
 namespace anabranch {
-namespace {
-
-// LibTorch's exceptions end here.
-template <typename F>
-auto CatchTorch(F compute) -> decltype(compute()) {
-  try {
-    return compute();
-  } catch (const std::bad_alloc&) {
-    return absl::ResourceExhaustedError(
-        "out of memory in a training step; lower learner.batch_trajectories or the network's "
-        "width");
-  } catch (const c10::Error& error) {
-    return absl::InternalError(
-        absl::StrCat("LibTorch failed in a training step: ", error.what_without_backtrace()));
-  } catch (const std::exception& error) {
-    return absl::InternalError(absl::StrCat("a training step failed: ", error.what()));
-  }
-}
-
-}  // namespace
-
 absl::Status LearnerOptions::Validate() const {
   if (identity.run_id.empty() || identity.environment_fingerprint.empty()) {
     return absl::InvalidArgumentError("a learner needs run_id and environment_fingerprint");
@@ -147,8 +125,10 @@ absl::StatusOr<TrainingResult> Learner::Train(v1::SampledBatch sampled) {
 absl::StatusOr<TrainingResult> Learner::TrainOn(const EvaluatedTrajectories& columns) {
   if (columns.trajectories.size() == 0) return TrainingResult();  // All left out: not applied.
   log_rewards_.assign(columns.log_rewards.begin(), columns.log_rewards.end());
-  auto result = CatchTorch([&] { return training_.Run(columns.trajectories, log_rewards_); });
+  auto result = CatchExceptions("a training step",
+                                [&] { return training_.Run(columns.trajectories, log_rewards_); });
   if (!result.ok()) return result;
+  if (modes_ != nullptr) modes_->Add(columns.trajectories);
   if (!result->applied) ++counters_.non_finite;
   counters_.trajectories += columns.trajectories.size();
   counters_.transitions += result->transitions;

@@ -16,6 +16,7 @@
 #include "gflownet/policy/model.h"
 #include "gflownet/reward_shaping/reward_shaping.h"
 #include "learner/checkpoint.h"
+#include "learner/mode_counter.h"
 #include "learner/training_step.h"
 #include "runtime/channels.h"
 #include "runtime/components/run_identity.h"
@@ -65,6 +66,9 @@ class Learner {
   // Where batches come from, from now on.
   void SetSamples(std::unique_ptr<SampleStream> samples) { samples_ = std::move(samples); }
 
+  // Shows it the objects of every batch from now on. Outlives the learner.
+  void CountModes(ModeCounter* modes) { modes_ = modes; }
+
   // Once before the first step, so that actors can begin: the parameters as they are or, after a
   // repeating Restore, the snapshot that was the newest then.
   absl::Status PublishFirst();
@@ -107,6 +111,7 @@ class Learner {
   const RewardShaping& shaping_;
   WeightSink& weights_;
   std::unique_ptr<SampleStream> samples_;
+  ModeCounter* modes_ = nullptr;
   LearningRateOptions learning_rate_;
   TrainingStep training_;
   const std::string schema_;

@@ -16,7 +16,6 @@ namespace {
 
 constexpr uint64_t kRolloutStream = 0x726f6c6c6f757400;  // "rollout", and the actor's number.
 constexpr char kRolloutRandom[] = "rollout/0";
-constexpr uint64_t kObjectsPerPage = 10'000;
 
 struct NamedCounter {
   const char* name;
@@ -111,9 +110,6 @@ absl::Status EmbeddedRun::OpenDirectory() {
     if (!same_directory) status = CheckNoNewer();
     if (!status.ok()) return status;
   }
-  checkpoints_ =
-      std::make_unique<CheckpointStore>(file_system_, JoinPath(directory, kCheckpointsDirectory),
-                                        config_.learner().checkpoint().keep());
   return file_system_->MakeDirectories(directory);
 }
 
@@ -160,10 +156,9 @@ absl::Status EmbeddedRun::MakeServices() {
   reward_options.name = components_.environment->spec().object_format;
   reward_options.accepted_formats = {components_.environment->spec().object_format};
   reward_options.environment_fingerprint = identity_.environment_fingerprint;
-  auto oracle = RewardService::Create(reward_options, components_.reward);
-  if (!oracle.ok()) return oracle.status();
-  oracle_ = *std::move(oracle);
-  reward_ = std::make_unique<ModeCountingReward>(*oracle_, *components_.reward);
+  auto reward = RewardService::Create(reward_options, components_.reward);
+  if (!reward.ok()) return reward.status();
+  reward_ = *std::move(reward);
 
   ReplayServiceOptions replay_options = ReplayServiceOptions::FromConfig(
       config_, identity_.run_id, identity_.environment_fingerprint);
@@ -194,6 +189,8 @@ absl::Status EmbeddedRun::MakeLearner() {
                                  *components_.shaping, weights_);
   if (!learner.ok()) return learner.status();
   learner_ = *std::move(learner);
+  modes_ = std::make_unique<ModeCounter>(*components_.environment, *components_.reward);
+  learner_->CountModes(modes_.get());
   v1::SampleOpening opening;
   *opening.mutable_handshake() = MakeHandshake();
   for (v1::TableShare& share : MixtureFromConfig(config_.replay())) {
@@ -204,8 +201,8 @@ absl::Status EmbeddedRun::MakeLearner() {
   auto samples = replay_->OpenSample(opening);
   if (!samples.ok()) return samples.status();
   learner_->SetSamples(*std::move(samples));
-  auto evaluator = RunEvaluator::Create(components_, config_, model_.policy->observation(),
-                                        *reward_, *replay_, MakeHandshake());
+  auto evaluator = RunEvaluator::Create(components_, config_, model_.policy->observation(), *modes_,
+                                        *replay_, MakeHandshake());
   if (!evaluator.ok()) return evaluator.status();
   evaluator_ = *std::move(evaluator);
   return absl::OkStatus();
@@ -242,7 +239,7 @@ absl::Status EmbeddedRun::Restore() {
       static_cast<int64_t>(std::ceil(samples / config_.learner().samples_per_insert() - 1e-6));
   if (resumed_.has_value()) {
     absl::Status status = learner_->Restore(*resumed_, options_.deterministic);
-    if (status.ok()) status = RestoreModes();
+    if (status.ok()) status = modes_->AddBestOf(*replay_, MakeHandshake());
     if (!status.ok()) return status;
     RestoreActor();
     v1::GetInfoRequest request;
@@ -250,18 +247,22 @@ absl::Status EmbeddedRun::Restore() {
     auto info = replay_->GetInfo(request);
     if (!info.ok()) return info.status();
     inserts_before_ = static_cast<int64_t>(info->acknowledged_trajectories());
-    if (ParentPath(resumed_->path) == JoinPath(options_.directory, kCheckpointsDirectory)) {
-      checkpoint_step_ = learner_->counters().steps;
-      checkpoint_path_ = resumed_->path;
-    }
   }
-  first_step_ = learner_->counters().steps;
   first_trajectory_ = actor_->state().trajectories;
-  step_ = first_step_;
-  auto metrics = MetricsWriter::Open(file_system_, options_.directory, first_step_);
-  if (!metrics.ok()) return metrics.status();
-  metrics_ = *std::move(metrics);
-  seconds_before_ = metrics_->last_kept().value("seconds", 0.0);
+  TrainingRunOptions options;
+  options.config = config_;
+  options.directory = options_.directory;
+  options.identity = identity_;
+  options.deterministic = options_.deterministic;
+  options.stop_requested = options_.stop_requested;
+  const std::string own = JoinPath(options_.directory, kCheckpointsDirectory);
+  if (resumed_.has_value() && ParentPath(resumed_->path) == own) {
+    options.resumed_path = resumed_->path;
+  }
+  auto training =
+      TrainingRun::Create(std::move(options), *learner_, model_, *evaluator_, file_system_, this);
+  if (!training.ok()) return training.status();
+  training_ = *std::move(training);
   return learner_->PublishFirst();
 }
 
@@ -278,30 +279,6 @@ void EmbeddedRun::RestoreActor() {
     if (random.name() == kRolloutRandom) state.random_position = random.position();
   }
   actor_->Restore(state);
-}
-
-// From the best objects that replay remembers: an object of a mode is among the best.
-absl::Status EmbeddedRun::RestoreModes() {
-  ModeTracker modes(*components_.reward);
-  v1::QueryObjectsRequest request;
-  *request.mutable_handshake() = MakeHandshake();
-  request.mutable_query()->set_order(v1::OBJECT_ORDER_LOG_REWARD);
-  request.set_limit(kObjectsPerPage);
-  while (modes.num_found() < modes.num_modes()) {
-    auto page = replay_->QueryObjects(request);
-    if (!page.ok()) return page.status();
-    const v1::ObjectBatch& objects = page->objects();
-    std::vector<std::string> texts;
-    size_t at = 0;
-    for (const uint32_t length : objects.object_lengths()) {
-      texts.push_back(objects.object_data().substr(at, length));
-      at += length;
-    }
-    modes.Add(texts);
-    if (page->next_cursor().empty()) break;
-    request.set_cursor(page->next_cursor());
-  }
-  return reward_->Restore(modes.Found());
 }
 
 void EmbeddedRun::SaveActor(v1::CheckpointManifest& manifest) const {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,13 +16,13 @@
 #include "absl/synchronization/mutex.h"
 #include "actor/actor.h"
 #include "anabranch/v1/config.pb.h"
-#include "cli/train/in_process_channels.h"
-#include "cli/train/metrics_writer.h"
 #include "cli/progress/progress.h"
-#include "cli/train/run_evaluation.h"
-#include "cli/train/training_clock.h"
+#include "cli/train/in_process_channels.h"
 #include "learner/checkpoint.h"
 #include "learner/learner.h"
+#include "learner/mode_counter.h"
+#include "learner/run_evaluation.h"
+#include "learner/training_run.h"
 #include "nlohmann/json.hpp"
 #include "replay/replay_service.h"
 #include "reward/reward_service.h"
@@ -44,13 +45,7 @@ struct EmbeddedRunOptions {
   std::optional<RunComponents> components;
 };
 
-struct RunSummary {
-  nlohmann::ordered_json metrics;  // What summary.json says.
-  std::string checkpoint;          // Path of the last one; empty where none could be written.
-  bool finished = false;           // False when stopped before max_steps.
-};
-
-class EmbeddedRun {
+class EmbeddedRun final : private TrainingHost {
  public:
   // Makes everything and reads the checkpoint to go on from. Nothing is written yet, except that
   // `directory` is made. ALREADY_EXISTS for a directory that holds another run; FAILED_PRECONDITION
@@ -59,7 +54,7 @@ class EmbeddedRun {
   static absl::StatusOr<std::unique_ptr<EmbeddedRun>> Create(EmbeddedRunOptions options,
                                                              FileSystem* file_system,
                                                              Progress* progress);
-  ~EmbeddedRun();
+  ~EmbeddedRun() override;
 
   // Trains until max_steps, or until stopped. Blocks. A checkpoint that can't be written while
   // training is noted, and training goes on; an error of the last one is returned. Call it once.
@@ -79,27 +74,23 @@ class EmbeddedRun {
   absl::Status MakeLearner();
   absl::Status Restore();
   void RestoreActor();
-  absl::Status RestoreModes();
   void SaveActor(v1::CheckpointManifest& manifest) const;
   v1::Handshake MakeHandshake() const;
 
   // Training; training_loop.cc.
-  absl::Status Train();
   absl::Status TrainWithTwoThreads();
   absl::Status TrainInLockStep();
   void RunActor();
   // Whether the actor should roll out another batch; waits while the run has all that it needs.
   bool WantsMore();
-  bool IsOver() const;
-  void AfterStep(const TrainingResult& result);
   ProgressReport Report() const;
-
-  // What a run leaves; run_records.cc.
-  void Evaluate(bool last);
-  nlohmann::ordered_json MetricsLine() const;
-  double LogZ() const;
-  absl::Status SaveCheckpoint();
-  absl::StatusOr<RunSummary> Finish(const absl::Status& trained);
+  // What the training asks of its host.
+  void AddToMetrics(nlohmann::ordered_json& line) override;
+  absl::Status AddToCheckpoint(v1::CheckpointManifest& manifest,
+                               std::map<std::string, std::string>& files) override;
+  void OnStep(const TrainingResult& result) override;
+  void OnEvaluation(const RunEvaluation& evaluation, bool last) override;
+  void Note(absl::string_view message) override { progress_->Note(message); }
 
   EmbeddedRunOptions options_;
   const v1::RunConfig& config_;
@@ -109,37 +100,25 @@ class EmbeddedRun {
   RunIdentity identity_;
   RunComponents components_;
 
-  std::unique_ptr<RewardService> oracle_;
-  std::unique_ptr<ModeCountingReward> reward_;
+  std::unique_ptr<RewardService> reward_;
   std::unique_ptr<ReplayService> replay_;
   InProcessWeights weights_;
   Model model_;  // The learner's.
+  std::unique_ptr<ModeCounter> modes_;
   std::unique_ptr<Learner> learner_;
   std::unique_ptr<Actor> actor_;
   std::unique_ptr<RunEvaluator> evaluator_;
-  std::unique_ptr<MetricsWriter> metrics_;
-  std::unique_ptr<CheckpointStore> checkpoints_;
+  std::unique_ptr<TrainingRun> training_;
 
   // Between the two threads.
   absl::Mutex mu_;
   bool over_ ABSL_GUARDED_BY(mu_) = false;
-  std::atomic<int64_t> step_ = 0;
   std::atomic<bool> learner_waits_ = false;
   absl::Status actor_status_;   // Read after the actor's thread has ended.
   int64_t inserts_before_ = 0;  // Trajectories in replay's books when this process began.
   int64_t inserts_needed_ = 0;  // When the learner has had enough for max_steps.
 
-  TrainingClock clock_;
-  double seconds_before_ = 0;  // Training time before this process, as metrics.jsonl tells it.
-  int64_t first_step_ = 0;
   int64_t first_trajectory_ = 0;
-  TrainingResult last_result_;
-  double loss_sum_ = 0;  // Since the last evaluation.
-  int64_t losses_ = 0;
-  std::optional<RunEvaluation> evaluation_;  // The last one,
-  nlohmann::ordered_json last_line_;         // and its line of metrics.
-  int64_t checkpoint_step_ = -1;
-  std::string checkpoint_path_;
 };
 
 }  // namespace anabranch

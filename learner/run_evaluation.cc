@@ -1,4 +1,4 @@
-#include "cli/train/run_evaluation.h"
+#include "learner/run_evaluation.h"
 
 #include <cmath>
 #include <limits>
@@ -37,37 +37,9 @@ void RunEvaluation::AddTo(nlohmann::ordered_json& line) const {
   line["top_k_mean_reward"] = top_k_mean_reward;
 }
 
-absl::StatusOr<v1::DescribeResponse> ModeCountingReward::Describe(
-    const v1::DescribeRequest& request) {
-  return oracle_.Describe(request);
-}
-
-absl::StatusOr<v1::EvaluateResponse> ModeCountingReward::Evaluate(
-    const v1::EvaluateRequest& request) {
-  {
-    absl::MutexLock lock(&mu_);
-    if (modes_.num_modes() > 0 && modes_.num_found() < modes_.num_modes()) {
-      objects_.clear();
-      for (const v1::RewardObject& object : request.objects()) objects_.push_back(object.inline_());
-      modes_.Add(objects_);
-    }
-  }
-  return oracle_.Evaluate(request);
-}
-
-std::vector<int64_t> ModeCountingReward::Found() const {
-  absl::MutexLock lock(&mu_);
-  return modes_.Found();
-}
-
-absl::Status ModeCountingReward::Restore(std::span<const int64_t> found) {
-  absl::MutexLock lock(&mu_);
-  return modes_.Restore(found);
-}
-
 absl::StatusOr<std::unique_ptr<RunEvaluator>> RunEvaluator::Create(
     const RunComponents& components, const v1::RunConfig& run_config,
-    const ObservationSpec& observation, const ModeCountingReward& modes, ReplayClient& replay,
+    const ObservationSpec& observation, const ModeCounter& modes, ReplayClient& replay,
     const v1::Handshake& handshake) {
   auto evaluator =
       absl::WrapUnique(new RunEvaluator(components, run_config, modes, replay, handshake));
@@ -152,8 +124,8 @@ absl::Status RunEvaluator::EvaluateBySampling(Policy& policy, int64_t step, RunE
 }
 
 absl::Status RunEvaluator::EvaluateObjects(RunEvaluation& result) {
-  result.modes = components_.reward->num_modes();
-  result.modes_found = static_cast<int64_t>(modes_.Found().size());
+  result.modes = modes_.num_modes();
+  result.modes_found = modes_.num_found();
   v1::GetInfoRequest info_request;
   *info_request.mutable_handshake() = handshake_;
   auto info = replay_.GetInfo(info_request);

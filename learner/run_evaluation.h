@@ -1,6 +1,6 @@
 // How good a run is by now.
-#ifndef ANABRANCH_CLI_TRAIN_RUN_EVALUATION_H_
-#define ANABRANCH_CLI_TRAIN_RUN_EVALUATION_H_
+#ifndef ANABRANCH_LEARNER_RUN_EVALUATION_H_
+#define ANABRANCH_LEARNER_RUN_EVALUATION_H_
 
 #include <cstdint>
 #include <memory>
@@ -9,16 +9,14 @@
 #include <string>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "anabranch/v1/config.pb.h"
 #include "gflownet/evaluation/estimators.h"
 #include "gflownet/evaluation/exact_distribution.h"
 #include "gflownet/evaluation/metrics.h"
-#include "gflownet/evaluation/modes.h"
 #include "gflownet/policy/policy.h"
+#include "learner/mode_counter.h"
 #include "nlohmann/json.hpp"
 #include "runtime/channels.h"
 #include "runtime/components/run_components.h"
@@ -44,28 +42,6 @@ struct RunEvaluation {
   void AddTo(nlohmann::ordered_json& line) const;
 };
 
-// A RewardClient that notes which modes the objects on their way to the oracle belong to. (Replay's
-// object store could tell too, but it forgets objects when it is full.) Thread-safe.
-class ModeCountingReward final : public RewardClient {
- public:
-  // Both outlive it.
-  ModeCountingReward(RewardClient& oracle, const RewardFunction& reward)
-      : oracle_(oracle), modes_(reward) {}
-
-  absl::StatusOr<v1::DescribeResponse> Describe(const v1::DescribeRequest& request) override;
-  absl::StatusOr<v1::EvaluateResponse> Evaluate(const v1::EvaluateRequest& request) override;
-
-  std::vector<int64_t> Found() const;
-  // As ModeTracker::Restore.
-  absl::Status Restore(std::span<const int64_t> found);
-
- private:
-  RewardClient& oracle_;
-  mutable absl::Mutex mu_;
-  ModeTracker modes_ ABSL_GUARDED_BY(mu_);
-  std::vector<std::string> objects_ ABSL_GUARDED_BY(mu_);
-};
-
 // Enumerates once, then evaluates any number of times. Not thread-safe; blocks for as long as it
 // computes. Components, modes and replay outlive it.
 class RunEvaluator {
@@ -74,7 +50,7 @@ class RunEvaluator {
   static absl::StatusOr<std::unique_ptr<RunEvaluator>> Create(const RunComponents& components,
                                                               const v1::RunConfig& config,
                                                               const ObservationSpec& observation,
-                                                              const ModeCountingReward& modes,
+                                                              const ModeCounter& modes,
                                                               ReplayClient& replay,
                                                               const v1::Handshake& handshake);
 
@@ -83,8 +59,7 @@ class RunEvaluator {
 
  private:
   RunEvaluator(const RunComponents& components, const v1::RunConfig& config,
-               const ModeCountingReward& modes, ReplayClient& replay,
-               const v1::Handshake& handshake)
+               const ModeCounter& modes, ReplayClient& replay, const v1::Handshake& handshake)
       : components_(components),
         config_(config.evaluation()),
         seed_(config.seed()),
@@ -102,7 +77,7 @@ class RunEvaluator {
   const RunComponents& components_;
   const v1::EvaluationConfig config_;
   const uint64_t seed_;
-  const ModeCountingReward& modes_;
+  const ModeCounter& modes_;
   ReplayClient& replay_;
   const v1::Handshake handshake_;
   std::unique_ptr<ExactEvaluator> exact_;  // Null where not wanted or not possible.
@@ -112,4 +87,4 @@ class RunEvaluator {
 
 }  // namespace anabranch
 
-#endif  // ANABRANCH_CLI_TRAIN_RUN_EVALUATION_H_
+#endif  // ANABRANCH_LEARNER_RUN_EVALUATION_H_

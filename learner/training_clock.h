@@ -1,6 +1,6 @@
 // Time spent training, without what is spent looking at it.
-#ifndef ANABRANCH_CLI_TRAIN_TRAINING_CLOCK_H_
-#define ANABRANCH_CLI_TRAIN_TRAINING_CLOCK_H_
+#ifndef ANABRANCH_LEARNER_TRAINING_CLOCK_H_
+#define ANABRANCH_LEARNER_TRAINING_CLOCK_H_
 
 #include <chrono>
 
@@ -25,4 +25,4 @@ class TrainingClock {
 
 }  // namespace anabranch
 
-#endif  // ANABRANCH_CLI_TRAIN_TRAINING_CLOCK_H_
+#endif  // ANABRANCH_LEARNER_TRAINING_CLOCK_H_

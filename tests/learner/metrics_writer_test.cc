@@ -1,4 +1,4 @@
-#include "cli/train/metrics_writer.h"
+#include "learner/metrics_writer.h"
 
 #include <gtest/gtest.h>
 #include <stdlib.h>

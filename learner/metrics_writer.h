@@ -1,6 +1,6 @@
 // What a run leaves for plots and scripts: metrics.jsonl and summary.json.
-#ifndef ANABRANCH_CLI_TRAIN_METRICS_WRITER_H_
-#define ANABRANCH_CLI_TRAIN_METRICS_WRITER_H_
+#ifndef ANABRANCH_LEARNER_METRICS_WRITER_H_
+#define ANABRANCH_LEARNER_METRICS_WRITER_H_
 
 #include <cstdint>
 #include <fstream>
@@ -43,4 +43,4 @@ class MetricsWriter {
 
 }  // namespace anabranch
 
-#endif  // ANABRANCH_CLI_TRAIN_METRICS_WRITER_H_
+#endif  // ANABRANCH_LEARNER_METRICS_WRITER_H_
