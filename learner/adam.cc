@@ -37,14 +37,29 @@ Adam::Adam(const AdamOptions& options, Parameters& parameters)
     : options_(options),
       parameters_(parameters),
       first_moment_(at::zeros_like(parameters.values())),
-      second_moment_(at::zeros_like(parameters.values())) {}
+      second_moment_(at::zeros_like(parameters.values())) {
+  const bool fused = parameters.values().is_cpu() && !options.reference;
+  for (const ParameterSegment& segment : parameters.segments()) {
+    // Each operation is a kernel's launch elsewhere, so neighbours go together, with the padding
+    // between them, which stays 0.
+    if (!fused && !ranges_.empty() && ranges_.back().group == segment.group) {
+      ranges_.back().size = segment.offset + segment.size - ranges_.back().offset;
+    } else {
+      ranges_.push_back({segment.offset, segment.size, segment.group});
+    }
+  }
+}
 
 double Adam::Step(double rate_factor) {
   const at::Tensor& gradient = parameters_.gradient();
-  const bool on_cpu = gradient.is_cpu();
-  const double norm = on_cpu ? std::sqrt(SumOfSquares(gradient.data_ptr<float>(), gradient.numel()))
-                             : gradient.norm().item<double>();
-  if (!std::isfinite(norm)) return norm;
+  const double norm = gradient.is_cpu()
+                          ? std::sqrt(SumOfSquares(gradient.data_ptr<float>(), gradient.numel()))
+                          : gradient.norm().item<double>();
+  if (std::isfinite(norm)) Apply(rate_factor, norm);
+  return norm;
+}
+
+void Adam::Apply(double rate_factor, double norm) {
   ++step_;
   AdamKernelArguments arguments;
   const double limit = options_.max_gradient_norm;
@@ -56,26 +71,28 @@ double Adam::Step(double rate_factor) {
   const double correction2 = std::sqrt(1.0 - std::pow(options_.beta2, steps));
   // θ −= rate/c1 · m / (√v/√c2 + ε), with the constants of the step drawn out of the loop.
   arguments.epsilon = static_cast<float>(options_.epsilon * correction2);
-  for (const ParameterSegment& segment : parameters_.segments()) {
-    const bool log_z = segment.group == ParameterGroup::kLogZ;
+  for (const Range& range : ranges_) {
+    const bool log_z = range.group == ParameterGroup::kLogZ;
     const double rate =
         rate_factor * (log_z ? options_.log_z_learning_rate : options_.learning_rate);
     arguments.rate = static_cast<float>(rate * correction2 / correction1);
     arguments.decay = log_z ? 1.0f : static_cast<float>(1.0 - rate * options_.weight_decay);
-    if (on_cpu) {
-      AdamKernel(arguments, gradient.data_ptr<float>() + segment.offset, segment.size,
-                 parameters_.values().data_ptr<float>() + segment.offset,
-                 first_moment_.data_ptr<float>() + segment.offset,
-                 second_moment_.data_ptr<float>() + segment.offset);
-    } else {
-      auto part = [&](const at::Tensor& flat) {
-        return flat.narrow(0, segment.offset, segment.size);
-      };
-      AdamTensors(arguments, part(gradient), part(parameters_.values()), part(first_moment_),
-                  part(second_moment_));
-    }
+    ApplyTo(arguments, range);
   }
-  return norm;
+}
+
+void Adam::ApplyTo(const AdamKernelArguments& arguments, const Range& range) {
+  const at::Tensor& gradient = parameters_.gradient();
+  if (gradient.is_cpu() && !options_.reference) {
+    AdamKernel(arguments, gradient.data_ptr<float>() + range.offset, range.size,
+               parameters_.values().data_ptr<float>() + range.offset,
+               first_moment_.data_ptr<float>() + range.offset,
+               second_moment_.data_ptr<float>() + range.offset);
+    return;
+  }
+  auto part = [&](const at::Tensor& flat) { return flat.narrow(0, range.offset, range.size); };
+  AdamTensors(arguments, part(gradient), part(parameters_.values()), part(first_moment_),
+              part(second_moment_));
 }
 
 }  // namespace anabranch

@@ -5,9 +5,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "gflownet/policy/parameters.h"
+#include "learner/adam_kernel.h"
 
 namespace anabranch {
 
@@ -19,6 +21,8 @@ struct AdamOptions {
   double epsilon = 1e-8;
   double weight_decay = 0.0;       // Decoupled (AdamW, arXiv 1711.05101); never on log Z.
   double max_gradient_norm = 0.0;  // Of all parameters together; 0 = no clipping.
+  // Computes by tensor operations even where the fused CPU pass could.
+  bool reference = false;
 
   absl::Status Validate() const;
 };
@@ -33,6 +37,8 @@ class Adam {
   // Returns the gradient's norm before clipping. When the norm is not finite nothing is changed and
   // the step is not counted.
   double Step(double rate_factor);
+  // The same where the norm is known already, and finite. Doesn't wait for the device.
+  void Apply(double rate_factor, double gradient_norm);
 
   // Updates made so far.
   int64_t step() const { return step_; }
@@ -42,11 +48,19 @@ class Adam {
   void set_step(int64_t step) { step_ = step; }
 
  private:
+  struct Range {  // Of the flat buffer, with one rate.
+    int64_t offset;
+    int64_t size;
+    ParameterGroup group;
+  };
+  void ApplyTo(const AdamKernelArguments& arguments, const Range& range);
+
   AdamOptions options_;
   Parameters& parameters_;
   int64_t step_ = 0;
   at::Tensor first_moment_;
   at::Tensor second_moment_;
+  std::vector<Range> ranges_;
 };
 
 }  // namespace anabranch

@@ -3,6 +3,7 @@
 #define ANABRANCH_LEARNER_LEARNER_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -11,16 +12,21 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "gflownet/environment/environment.h"
 #include "gflownet/objective/objective.h"
 #include "gflownet/policy/model.h"
 #include "gflownet/reward_shaping/reward_shaping.h"
+#include "learner/batch_pipeline.h"
+#include "learner/batch_preparer.h"
 #include "learner/checkpoint.h"
 #include "learner/mode_counter.h"
+#include "learner/priority_updater.h"
+#include "learner/training_ledger.h"
 #include "learner/training_step.h"
+#include "learner/version_lag.h"
 #include "runtime/channels.h"
 #include "runtime/components/run_identity.h"
-#include "runtime/trajectory_codec.h"
 
 namespace anabranch {
 
@@ -31,6 +37,11 @@ struct LearnerOptions {
   int64_t publish_every_steps = 1;
   // So many batches in a row that can't be trained on end the run: it has diverged.
   int64_t max_unusable_in_row = 100;
+  // A snapshot goes out once the next step has been made, or nothing is left to do, so that its
+  // copy waits for no device. Always so where the model isn't on the CPU.
+  bool publish_behind = false;
+  // Tables whose priorities are losses, by their place in the sampled mixture; "" for others.
+  std::vector<std::string> loss_tables;
 
   absl::Status Validate() const;
 };
@@ -42,9 +53,10 @@ struct LearnerCounters {
   int64_t transitions = 0;
   int64_t non_finite = 0;  // Batches whose loss or gradient wasn't finite; the model is as it was.
   int64_t left_out = 0;    // Trajectories that reward shaping leaves out.
+  int64_t illegal = 0;     // Trajectories that the environment can't make.
 };
 
-// Where its time went, in seconds, added up over steps.
+// Where its time went, in seconds, added up over steps. Decoding and building may go on beside.
 struct LearnerTimes {
   double sample = 0;  // Mostly waiting for actors.
   double decode = 0;
@@ -63,28 +75,38 @@ class Learner {
                                                          const RewardShaping& shaping,
                                                          WeightSink& weights);
 
-  // Where batches come from, from now on.
-  void SetSamples(std::unique_ptr<SampleStream> samples) { samples_ = std::move(samples); }
+  // What it reports to beside its sink. Null, or outliving it; before SetSamples.
+  void CountModes(ModeCounter* modes);
+  void SendPriorities(PriorityUpdater* updater) { priorities_ = updater; }
+  void KeepLedger(TrainingLedger* ledger) { ledger_ = ledger; }
+  void OnWarning(std::function<void(absl::string_view)> warn) { warn_ = std::move(warn); }
 
-  // Shows it the objects of every batch from now on. Outlives the learner.
-  void CountModes(ModeCounter* modes) { modes_ = modes; }
+  // Where batches come from, from now on: fetched when asked for, in the calling thread,
+  void SetSamples(std::unique_ptr<SampleStream> samples);
+  // or fetched and prepared ahead by threads.
+  absl::Status StartPipeline(std::unique_ptr<SampleStream> samples,
+                             const BatchPipelineOptions& options);
+  // Ends the threads, cancelling the stream.
+  void StopPipeline() { pipeline_.reset(); }
 
   // Once before the first step, so that actors can begin: the parameters as they are or, after a
   // repeating Restore, the snapshot that was the newest then.
   absl::Status PublishFirst();
 
-  // Takes one batch and trains on it. Blocks until replay has one. Log-rewards come from raw
-  // values, never from the cached column. A batch that can't be trained on is counted and left
-  // behind; the result then says that it wasn't applied. FAILED_PRECONDITION for a batch of another
-  // run or environment, and when max_unusable_in_row is reached. RESOURCE_EXHAUSTED when LibTorch
-  // has no memory, INTERNAL for its other exceptions.
+  // Takes one batch, trains on it and acknowledges it. Blocks until replay has one. Log-rewards
+  // come from raw values, never from the cached column. A batch that can't be trained on is counted
+  // and left behind; the result then says that it wasn't applied. FAILED_PRECONDITION for a batch
+  // of another run or environment, and when max_unusable_in_row is reached. RESOURCE_EXHAUSTED when
+  // LibTorch has no memory, INTERNAL for its other exceptions.
   absl::StatusOr<TrainingResult> Step();
-  // As Step, but nothing where Step would block.
+  // As Step, but nothing where Step would block. Not with a pipeline.
   absl::StatusOr<std::optional<TrainingResult>> TryStep();
 
   const LearnerCounters& counters() const { return counters_; }
   LearnerTimes times() const;
   v1::PolicyVersion policy_version() const { return version_; }
+  // Of the trajectories trained on by this process.
+  const VersionLag& version_lag() const { return version_lag_; }
   // What the learning rates are multiplied with in the next step.
   double rate_factor();
 
@@ -98,30 +120,43 @@ class Learner {
   Learner(const LearnerOptions& options, const Environment& environment, Model& model,
           const Objective& objective, const RewardShaping& shaping, WeightSink& weights);
 
-  absl::StatusOr<TrainingResult> Train(v1::SampledBatch sampled);
-  absl::Status CheckIdentity(const v1::TrajectoryBatch& batch) const;
-  absl::StatusOr<TrainingResult> TrainOn(const EvaluatedTrajectories& columns);
+  absl::StatusOr<TrainingResult> Train(PreparedBatch& batch);
+  absl::StatusOr<TrainingResult> TrainOn(PreparedBatch& batch);
+  void Count(const PreparedBatch& batch);
+  void UpdatePriorities(const PreparedBatch& batch, const TrainingResult& result);
   absl::Status AfterStep(const TrainingResult& result);
 
   absl::Status Publish();
+  // Publishes what waits for its copy, if anything does. `wait` is for where no step has been made
+  // since, which would have waited for the device.
+  absl::Status PublishPending(bool wait);
+  std::shared_ptr<WeightSnapshot> DescribeSnapshot() const;  // Without values.
   std::shared_ptr<WeightSnapshot> MakeSnapshot(const at::Tensor& values) const;
 
   const LearnerOptions options_;
+  const Environment& environment_;
   Model& model_;
   const RewardShaping& shaping_;
   WeightSink& weights_;
+  PriorityUpdater* priorities_ = nullptr;
+  TrainingLedger* ledger_ = nullptr;
+  std::function<void(absl::string_view)> warn_;
+  std::unique_ptr<const BatchPreparer> preparer_;
   std::unique_ptr<SampleStream> samples_;
-  ModeCounter* modes_ = nullptr;
+  std::unique_ptr<BatchPipeline> pipeline_;  // Null where batches are fetched when asked for.
+  PreparedBatch batch_;                      // The one of a learner without pipeline.
   LearningRateOptions learning_rate_;
   TrainingStep training_;
   const std::string schema_;
   v1::PolicyVersion version_;                     // Of the newest snapshot.
   std::shared_ptr<const WeightSnapshot> newest_;  // Published, or to be published first.
+  // A snapshot whose values are still on their way to the CPU.
+  std::shared_ptr<WeightSnapshot> pending_;
+  at::Tensor pending_values_;
   LearnerCounters counters_;
   LearnerTimes times_;
+  VersionLag version_lag_;
   int64_t unusable_in_row_ = 0;
-  ShapedRewards shaped_;
-  std::vector<float> log_rewards_;
 };
 
 }  // namespace anabranch

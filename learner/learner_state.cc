@@ -1,6 +1,7 @@
 // What a checkpoint keeps of a learner.
 #include <ATen/Functions.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -21,6 +22,7 @@ struct NamedCounter {
 };
 
 constexpr NamedCounter kCounters[] = {
+    {"learner/illegal_trajectories", &LearnerCounters::illegal},
     {"learner/left_out_trajectories", &LearnerCounters::left_out},
     {"learner/non_finite_batches", &LearnerCounters::non_finite},
     {"learner/steps", &LearnerCounters::steps},
@@ -69,6 +71,7 @@ double Learner::rate_factor() { return learning_rate_.Factor(training_.optimizer
 
 absl::Status Learner::Save(v1::CheckpointManifest& manifest,
                            std::map<std::string, std::string>& files) {
+  if (absl::Status status = PublishPending(/*wait=*/true); !status.ok()) return status;
   manifest.set_run_id(options_.identity.run_id);
   manifest.set_environment_fingerprint(options_.identity.environment_fingerprint);
   manifest.set_step(counters_.steps);
@@ -116,9 +119,10 @@ absl::Status Learner::Restore(const Checkpoint& checkpoint, bool repeat) {
   for (const NamedCounter& counter : kCounters) {
     counters_.*counter.value = FindCounter(manifest, counter.name);
   }
-  version_.set_generation(repeat ? manifest.generation() : manifest.generation() + 1);
+  version_.set_generation(repeat ? manifest.generation()
+                                 : std::max(manifest.generation() + 1, options_.generation));
   version_.set_version(repeat ? manifest.version() : 0);
-  newest_ = nullptr;
+  newest_ = pending_ = nullptr;
   if (!repeat || checkpoint.files.count(kPublishedFile) == 0) return absl::OkStatus();
   const at::Tensor published = at::zeros_like(model_.parameters->values());
   status = InFile(checkpoint, kPublishedFile,

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gflownet/lap.h"
+#include "gflownet/policy/device_copy.h"
 
 namespace anabranch {
 namespace {
@@ -25,10 +26,14 @@ absl::Status CheckLogRewards(int64_t trajectories, std::span<const float> log_re
   return absl::OkStatus();
 }
 
-at::Tensor LongTensor(const std::vector<int32_t>& values, at::Device device) {
-  at::Tensor result = at::empty({static_cast<int64_t>(values.size())}, at::kLong);
-  std::copy(values.begin(), values.end(), result.data_ptr<int64_t>());
-  return result.to(device);
+AdamOptions AdamOptionsOf(const TrainingStepOptions& options) {
+  AdamOptions adam = options.adam;
+  adam.reference |= options.reference;
+  return adam;
+}
+
+at::Tensor Indices(const std::vector<int32_t>& values, at::Device device) {
+  return ToDevice(values.data(), {static_cast<int64_t>(values.size())}, device).to(at::kLong);
 }
 
 }  // namespace
@@ -44,40 +49,59 @@ TrainingStep::TrainingStep(const TrainingStepOptions& options, const Environment
       model_(model),
       objective_(objective),
       learning_rate_(options.learning_rate),
-      adam_(options.adam, *model.parameters),
+      fused_(model.parameters->values().is_cpu() && !options.reference),
+      adam_(AdamOptionsOf(options), *model.parameters),
       rows_(model.policy->observation()) {}
 
 absl::StatusOr<TrainingResult> TrainingStep::Run(const Trajectories& trajectories,
                                                  std::span<const float> log_rewards) {
   if (trajectories.size() == 0) return absl::InvalidArgumentError("trajectories is empty");
+  Lap lap;
   if (absl::Status status = CheckLogRewards(trajectories.size(), log_rewards); !status.ok()) {
     return status;
   }
-  Lap lap;
   if (absl::Status status = BuildStateRows(environment_, trajectories, rows_); !status.ok()) {
     return status;
   }
   lap.Add(times_.build);
+  return RunRows(rows_, log_rewards);
+}
+
+absl::StatusOr<TrainingResult> TrainingStep::RunRows(const StateRows& rows,
+                                                     std::span<const float> log_rewards) {
+  const int64_t n = rows.num_trajectories;
+  if (n == 0) return absl::InvalidArgumentError("rows is empty");
+  if (absl::Status status = CheckLogRewards(n, log_rewards); !status.ok()) return status;
+  Lap lap;
   const at::Device device = model_.parameters->values().device();
   model_.parameters->ZeroGradient();
-  const RowLogProbs probs = model_.policy->LogProb(rows_);
-  ObjectiveInput input{probs.log_pf,
-                       probs.log_pb,
-                       probs.log_flow,
-                       LongTensor(rows_.trajectory, device),
-                       LongTensor(rows_.step, device),
-                       at::empty({trajectories.size()}, at::kFloat),
-                       model_.LogZ()};
-  std::copy(log_rewards.begin(), log_rewards.end(), input.log_reward.data_ptr<float>());
-  input.log_reward = input.log_reward.to(device);
+  const RowLogProbs probs = model_.policy->LogProb(rows);
+  const ObjectiveInput input{probs.log_pf,
+                             probs.log_pb,
+                             probs.log_flow,
+                             Indices(rows.trajectory, device),
+                             Indices(rows.step, device),
+                             ToDevice(log_rewards.data(), {n}, device),
+                             model_.LogZ()};
   const ObjectiveOutput output = objective_.Compute(input);
   TrainingResult result;
-  result.transitions = rows_.rows;
+  result.transitions = rows.rows;
+  result.trajectory_loss.resize(n);
+  lap.Add(times_.forward_backward);
+  if (fused_) {
+    Update(output, result);
+  } else {
+    UpdateOnDevice(output, result);
+  }
+  return result;
+}
+
+void TrainingStep::Update(const ObjectiveOutput& output, TrainingResult& result) {
+  Lap lap;
   result.loss = output.loss.item<double>();
-  result.trajectory_loss.resize(trajectories.size());
-  const at::Tensor losses = output.trajectory_loss.to(at::kCPU).contiguous();
+  const at::Tensor losses = output.trajectory_loss.contiguous();
   std::copy_n(losses.data_ptr<float>(), losses.numel(), result.trajectory_loss.begin());
-  if (!std::isfinite(result.loss)) return result;
+  if (!std::isfinite(result.loss)) return;
   output.loss.backward();
   lap.Add(times_.forward_backward);
   result.gradient_norm = adam_.Step(learning_rate_.Factor(adam_.step()));
@@ -86,7 +110,29 @@ absl::StatusOr<TrainingResult> TrainingStep::Run(const Trajectories& trajectorie
   result.log_z = model_.log_z_segment >= 0         ? model_.LogZ().item<double>()
                  : output.log_z_estimate.defined() ? output.log_z_estimate.item<double>()
                                                    : 0.0;
-  return result;
+}
+
+void TrainingStep::UpdateOnDevice(const ObjectiveOutput& output, TrainingResult& result) {
+  Lap lap;
+  output.loss.backward();
+  // All that is to be known comes in one copy, which is the only wait of the step.
+  at::NoGradGuard no_grad;
+  const at::Tensor log_z = model_.log_z_segment >= 0         ? model_.LogZ().detach()
+                           : output.log_z_estimate.defined() ? output.log_z_estimate.detach()
+                                                             : at::zeros_like(output.loss);
+  const at::Tensor numbers =
+      at::cat({output.loss.detach().view({1}), model_.parameters->gradient().norm().view({1}),
+               log_z.view({1}), output.trajectory_loss.view({-1})})
+          .to(at::kCPU);
+  const float* number = numbers.data_ptr<float>();
+  result.loss = number[0];
+  result.gradient_norm = number[1];
+  result.log_z = number[2];
+  std::copy_n(number + 3, result.trajectory_loss.size(), result.trajectory_loss.begin());
+  result.applied = std::isfinite(result.loss) && std::isfinite(result.gradient_norm);
+  lap.Add(times_.forward_backward);
+  if (result.applied) adam_.Apply(learning_rate_.Factor(adam_.step()), result.gradient_norm);
+  lap.Add(times_.optimizer);
 }
 
 }  // namespace anabranch

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "gflownet/policy/device_copy.h"
 #include "gflownet/policy/gemm.h"
 #include "gflownet/policy/mlp_kernels.h"
 
@@ -14,7 +15,7 @@ namespace {
 
 at::Tensor FromSpan(std::span<const float> values, int64_t width, at::Device device) {
   const auto rows = static_cast<int64_t>(values.size()) / width;
-  return at::from_blob(const_cast<float*>(values.data()), {rows, width}, at::kFloat).to(device);
+  return ToDevice(values.data(), {rows, width}, device);
 }
 
 }  // namespace
@@ -149,9 +150,8 @@ at::Tensor MlpNetwork::Reference(const Input& input) const {
   const at::Tensor& weight = parameters_.Leaf(layers_[0].weight);
   at::Tensor y;
   if (shape_.input.kind == ObservationKind::kMultiHot) {
-    const at::Tensor hot = at::from_blob(const_cast<int32_t*>(observations.hot.data()),
-                                         {static_cast<int64_t>(observations.hot.size())}, at::kInt)
-                               .to(device);
+    const at::Tensor hot =
+        ToDevice(observations.hot.data(), {static_cast<int64_t>(observations.hot.size())}, device);
     y = weight.index_select(0, hot)
             .view({observations.rows, shape_.input.hot_per_row, layers_[0].outputs})
             .sum(1);

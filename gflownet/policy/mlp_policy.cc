@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gflownet/policy/categorical.h"
+#include "gflownet/policy/device_copy.h"
 #include "gflownet/policy/taken_log_prob.h"
 
 namespace anabranch {
@@ -19,8 +20,10 @@ MlpNetwork::Input NetworkInput(const PolicyInput& input) {
 }
 
 // log P of the given actions by uniform choice among the legal ones; 0 where there is no action.
-at::Tensor UniformLogProb(const ActionMask& mask, const std::vector<int32_t>& actions) {
-  at::Tensor result = at::empty({mask.rows}, at::kFloat);
+// On the CPU, ready to go to `device`.
+at::Tensor UniformLogProb(const ActionMask& mask, const std::vector<int32_t>& actions,
+                          at::Device device) {
+  at::Tensor result = StagingTensor({mask.rows}, at::kFloat, device);
   float* out = result.data_ptr<float>();
   for (int64_t r = 0; r < mask.rows; ++r) {
     out[r] = actions[r] == kNoAction ? 0.0f : -std::log(static_cast<float>(mask.CountLegal(r)));
@@ -86,7 +89,7 @@ class MlpPolicy::Evaluation final : public torch::CustomClassHolder {
 
   at::Tensor LogProb(Direction& direction) {
     if (direction.head.network == nullptr) {
-      return UniformLogProb(direction.mask, direction.actions);
+      return UniformLogProb(direction.mask, direction.actions, at::kCPU);
     }
     const Pass& pass = direction.head.network == passes_[0].network ? passes_[0] : passes_[1];
     at::Tensor result = at::empty({rows_.rows}, at::kFloat);
@@ -280,10 +283,11 @@ RowLogProbs MlpPolicy::ReferenceLogProb(const StateRows& rows) {
   };
   RowLogProbs result;
   result.log_pf = TakenLogProb(logits(forward_), rows.forward_mask, rows.forward_actions);
-  result.log_pb =
-      backward_.network == nullptr
-          ? UniformLogProb(rows.backward_mask, rows.backward_actions).to(result.log_pf.device())
-          : TakenLogProb(logits(backward_), rows.backward_mask, rows.backward_actions);
+  result.log_pb = backward_.network == nullptr
+                      ? SendToDevice(UniformLogProb(rows.backward_mask, rows.backward_actions,
+                                                    result.log_pf.device()),
+                                     result.log_pf.device())
+                      : TakenLogProb(logits(backward_), rows.backward_mask, rows.backward_actions);
   return result;
 }
 
