@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
@@ -93,7 +94,11 @@ std::string Log::State::TextLine(LogLevel level, absl::string_view message,
                                  absl::string_view run_id) const {
   std::string who = options.role;
   // A name such as "actor-3" says the role already.
-  if (!options.name.empty()) who = PlainOrQuoted(options.name);
+  if (absl::StartsWith(options.name, options.role)) {
+    who = PlainOrQuoted(options.name);
+  } else if (!options.name.empty()) {
+    absl::StrAppend(&who, "/", PlainOrQuoted(options.name));
+  }
   std::string line = absl::StrCat(Now(), " ", LevelName(level), " ", who, ": ", OneLine(message));
   for (const LogField& field : fields) {
     absl::StrAppend(&line, " ", PlainOrQuoted(field.key), "=", PlainOrQuoted(field.value));

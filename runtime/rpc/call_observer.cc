@@ -2,29 +2,31 @@
 
 #include <prometheus/histogram.h>
 
+#include <chrono>
 #include <iterator>
 
 #include "absl/status/status.h"
 #include "absl/strings/strip.h"
-#include "absl/time/clock.h"
 
 namespace anabranch {
 namespace {
 
 using grpc::experimental::InterceptionHookPoints;
+using Clock = std::chrono::steady_clock;
 
 // Lives as long as its call: it is destroyed after the status has gone out.
 class CallInterceptor final : public grpc::experimental::Interceptor {
  public:
   CallInterceptor(std::shared_ptr<CallObserver> observer, std::string method)
-      : observer_(std::move(observer)), method_(std::move(method)), began_(absl::Now()) {
+      : observer_(std::move(observer)), method_(std::move(method)), began_(Clock::now()) {
     observer_->Began();
   }
   ~CallInterceptor() override { observer_->Ended(); }
 
   void Intercept(grpc::experimental::InterceptorBatchMethods* batch) override {
     if (batch->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
-      observer_->Observe(method_, batch->GetSendStatus().error_code(), absl::Now() - began_);
+      observer_->Observe(method_, batch->GetSendStatus().error_code(),
+                         absl::FromChrono(Clock::now() - began_));
     }
     batch->Proceed();
   }
@@ -32,7 +34,7 @@ class CallInterceptor final : public grpc::experimental::Interceptor {
  private:
   const std::shared_ptr<CallObserver> observer_;
   const std::string method_;
-  const absl::Time began_;
+  const Clock::time_point began_;
 };
 
 class CallInterceptors final : public grpc::experimental::ServerInterceptorFactoryInterface {

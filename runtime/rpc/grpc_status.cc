@@ -15,8 +15,8 @@ namespace {
 
 // Trailers have 8 KiB in all on the receiving side, or the whole status is lost. The message goes
 // in twice: with up to three bytes for each of it, and in base64 within the details.
-constexpr size_t kMaxMessageBytes = 1200;
-constexpr size_t kMaxDetailBytes = 1500;
+constexpr size_t kMaxTrailerMessageBytes = 1200;
+constexpr size_t kMaxTrailerDetailBytes = 1500;
 constexpr char kCut[] = " ...";
 
 // What gRPC itself says where it raises RESOURCE_EXHAUSTED. There is nothing else to know it by;
@@ -27,8 +27,8 @@ constexpr absl::string_view kNoThread = "Server Threadpool Exhausted";
 
 // Shorter than the limit, and valid UTF-8 whatever it was before: a proto string must be.
 std::string Presentable(absl::string_view message) {
-  std::string text(message.substr(0, kMaxMessageBytes));
-  if (message.size() > kMaxMessageBytes) text += kCut;
+  std::string text(message.substr(0, kMaxTrailerMessageBytes));
+  if (message.size() > kMaxTrailerMessageBytes) text += kCut;
   bool ascii = true;
   for (const char c : text) ascii = ascii && absl::ascii_isascii(static_cast<unsigned char>(c));
   if (ascii) return text;
@@ -44,7 +44,7 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
   const std::string message = Presentable(status.message());
   google::rpc::Status details;
   status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {
-    if (details.ByteSizeLong() + payload.size() > kMaxDetailBytes) return;
+    if (details.ByteSizeLong() + payload.size() > kMaxTrailerDetailBytes) return;
     google::protobuf::Any& any = *details.add_details();
     any.set_type_url(std::string(url));
     any.set_value(std::string(payload));

@@ -11,6 +11,7 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "runtime/components/run_identity.h"
 #include "runtime/config.h"
 #include "runtime/rpc/role_flags.h"
@@ -31,8 +32,9 @@ void QuietGrpc() {
 }
 
 // What stops a process before it has begun, in the form of the log that it would have had.
+// A configuration may have several faults, a line each.
 int Refuse(Log& log, const absl::Status& status) {
-  log.Error(status.message());
+  for (const absl::string_view line : absl::StrSplit(status.message(), '\n')) log.Error(line);
   return kBadUsage;
 }
 

@@ -4,21 +4,20 @@
 
 #include <utility>
 
-#include "absl/time/clock.h"
-
 namespace anabranch {
 
 RpcServer::State::State(Describe describe_role, Metrics& metrics, Log& role_log)
     : describe(std::move(describe_role)),
       log(role_log),
-      started(absl::Now()),
+      started(std::chrono::steady_clock::now()),
       calls(std::make_shared<CallObserver>(metrics)) {}
 
 grpc::Status RpcServer::State::StatusServiceImpl::GetStatus(grpc::ServerContext*,
                                                             const v1::GetStatusRequest*,
                                                             v1::GetStatusResponse* response) {
   if (state_.describe != nullptr) state_.describe(*response);
-  response->set_uptime_seconds(absl::ToDoubleSeconds(absl::Now() - state_.started));
+  response->set_uptime_seconds(
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - state_.started).count());
   absl::MutexLock lock(&state_.mutex);
   response->set_state(state_.role_state);
   response->set_state_reason(state_.reason);

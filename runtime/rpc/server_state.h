@@ -4,6 +4,7 @@
 
 #include <grpcpp/server.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,7 +12,6 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/time/time.h"
 #include "anabranch/v1/status.grpc.pb.h"
 #include "runtime/rpc/call_observer.h"
 #include "runtime/rpc/server.h"
@@ -38,7 +38,7 @@ struct RpcServer::State {
 
   const Describe describe;
   Log& log;
-  const absl::Time started;
+  const std::chrono::steady_clock::time_point started;
   const std::shared_ptr<CallObserver> calls;
   StatusServiceImpl status_service{*this};
   // Set by Start, constant from then on.

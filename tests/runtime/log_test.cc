@@ -118,6 +118,15 @@ TEST(TextLog, SaysWhenHowBadWhoWhatAndTheFacts) {
                                  "run=run-7"));
 }
 
+TEST(TextLog, ANameThatDoesNotSayTheRoleStandsBesideIt) {
+  LogOptions options = Options(LogFormat::kText);
+  options.name = "left hand";
+  Log log(options);
+  const auto lines = LinesOf([&] { log.Info("here"); });
+  ASSERT_THAT(lines, SizeIs(1));
+  EXPECT_THAT(lines[0], EndsWith(" info actor/\"left hand\": here"));
+}
+
 TEST(Log, WritesNothingBelowItsLevel) {
   Log log(Options(LogFormat::kText, LogLevel::kWarning));
   EXPECT_THAT(LinesOf([&] {

@@ -30,7 +30,6 @@ namespace anabranch {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 constexpr char kConfig[] = "configs/hypergrid-8x8.yaml";
 
@@ -110,7 +109,7 @@ class RoleProcessTest : public ::testing::Test {
     }
   }
 
-  std::string Path(const std::string& name) { return JoinPath(directory_.path(), name); }
+  std::string Path(const std::string& name) { return directory_.Path(name); }
 
   Child Start(const std::vector<std::string>& arguments) {
     Child child;
@@ -244,6 +243,16 @@ TEST_F(RoleProcessTest, WrongUsageIsNamedAndExitCodeTwo) {
     EXPECT_EQ(Wait(child), 2) << c.says;
     EXPECT_THAT(Errors(child), HasSubstr(c.says));
   }
+}
+
+TEST_F(RoleProcessTest, EachFaultOfAConfigurationHasALineOfItsOwn) {
+  const Child child =
+      Start({kConfig, "--set", "learner.max_steps=0", "--set", "evaluation.top_k=0"});
+  EXPECT_EQ(Wait(child), 2);
+  const std::vector<std::string> lines = absl::StrSplit(Errors(child), '\n');
+  ASSERT_EQ(lines.size(), 3u) << Errors(child);  // The last is empty.
+  EXPECT_THAT(lines[0], HasSubstr("learner.max_steps is 0"));
+  EXPECT_THAT(lines[1], HasSubstr("evaluation.top_k is 0"));
 }
 
 TEST_F(RoleProcessTest, HelpHasAnExampleAndPrintConfigTheWholeConfiguration) {

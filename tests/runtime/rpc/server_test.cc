@@ -24,6 +24,7 @@
 #include "runtime/rpc/channel.h"
 #include "runtime/rpc/grpc_status.h"
 #include "tests/runtime/rpc/raw_calls.h"
+#include "tests/runtime/temporary_directory.h"
 
 namespace anabranch {
 namespace {
@@ -207,6 +208,19 @@ TEST_F(RpcServerTest, PlaintextOffLoopbackIsRefusedUnlessInsecure) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("--insecure"));
   options.insecure = true;
   EXPECT_TRUE(RpcServer::Start(options, {}, nullptr, metrics_, NullLog()).ok());
+}
+
+TEST_F(RpcServerTest, AUnixSocketServesToo) {
+  const TemporaryDirectory directory;
+  RpcServerOptions options;
+  options.listen = absl::StrCat("unix:", directory.Path("socket"));
+  Start(options);
+  EXPECT_EQ(server_->address(), options.listen);
+  EXPECT_TRUE(GetInfo().ok());
+  options.listen = absl::StrCat("unix:", directory.Path("missing/socket"));
+  const absl::Status status = RpcServer::Start(options, {}, nullptr, metrics_, NullLog()).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(options.listen));
 }
 
 TEST_F(RpcServerTest, OptionsThatCannotWorkAreNamed) {
