@@ -138,8 +138,7 @@ absl::StatusOr<v1::InsertAcknowledgement> ReplayService::Insert(uint64_t client_
     return answer;
   };
   if (batch.sequence() == 0) {
-    return refuse(
-        Refuse(kReasonOutOfRange, "sequence", std::nullopt, "is 0; batches are counted from 1"));
+    return refuse(Refuse(kReasonOutOfRange, "sequence", {}, "is 0; batches are counted from 1"));
   }
   const int64_t rows = batch.batch().lengths_size();
   std::vector<TableTarget> targets;

@@ -179,7 +179,7 @@ void ReplayTable::Acknowledge(std::span<const LeasedDraw> lease, std::vector<Chu
 }
 
 void ReplayTable::Release(std::span<const LeasedDraw> lease) {
-  // The last one drawn goes back first, and so comes to stand behind those drawn before it.
+  // From the last to the first: that is how an order is found again without a search.
   for (size_t i = lease.size(); i-- > 0;) {
     Item* item = EndLease(lease[i]);
     if (item == nullptr) continue;
@@ -190,7 +190,7 @@ void ReplayTable::Release(std::span<const LeasedDraw> lease) {
     }
     --item->times_sampled;
     ++draws_left_;
-    sampler_->Return(lease[i].slot, PriorityOf(lease[i].slot));
+    sampler_->Return(lease[i].slot, item->key, PriorityOf(lease[i].slot));
   }
   limiter_.DidSample(-static_cast<int64_t>(lease.size()));
 }

@@ -15,15 +15,15 @@ absl::Status Contradiction(const ReplayTableOptions& options, absl::string_view 
 
 }  // namespace
 
-// Leased items first, in the order of their insertion.
+// Leased items have the place that they would be returned to.
 void ReplayTable::AppendSamplerOrder(std::vector<uint32_t>& slots) const {
+  if (stats_.leased == 0) return sampler_->AppendOrder(slots);
+  remover_->AppendOrder(slots);
+  if (options_.max_times_sampled == 1) return;  // Nothing was drawn before: it is the same order.
+  std::erase_if(slots, [this](uint32_t slot) { return items_[slot].leases == 0; });
   std::vector<uint32_t> held;
   sampler_->AppendOrder(held);
-  if (stats_.leased > 0) {
-    remover_->AppendOrder(slots);
-    std::erase_if(slots, [this](uint32_t slot) { return items_[slot].leases == 0; });
-    std::erase_if(held, [this](uint32_t slot) { return items_[slot].leases > 0; });
-  }
+  std::erase_if(held, [this](uint32_t slot) { return items_[slot].leases > 0; });
   slots.insert(slots.end(), held.begin(), held.end());
 }
 

@@ -14,30 +14,34 @@ namespace {
 
 constexpr uint32_t kNone = UINT32_MAX;
 
-// A doubly linked list through arrays indexed by slot, ascending by the order of arrival.
+// A doubly linked list through arrays indexed by slot: first those that were returned, ascending by
+// rank, then the others in the order of their arrival.
 class FifoSelector final : public Selector {
  public:
   void Insert(uint32_t slot, double) override {
     if (slot >= links_.size()) links_.resize(slot + 1);
-    Arrive(slot);
+    InsertBefore(slot, kNone);
   }
-  void Return(uint32_t slot, double) override {
-    links_[slot].order = links_[slot].drawn_order;
-    InsertBefore(slot, FindFirstAfter(links_[slot].order));
+  void Return(uint32_t slot, uint64_t rank, double) override {
+    ranks_.resize(links_.size(), kUnranked);
+    InsertBefore(slot, FindFirstAbove(rank));
+    ranks_[slot] = rank;
     returned_ = slot;
   }
   void Update(uint32_t, double) override {}
   void Remove(uint32_t slot) override {
-    const Link& link = links_[slot];
+    const Link link = links_[slot];
+    if (slot < ranks_.size()) ranks_[slot] = kUnranked;
     if (slot == returned_) returned_ = link.next;
     (link.previous == kNone ? first_ : links_[link.previous].next) = link.next;
     (link.next == kNone ? last_ : links_[link.next].previous) = link.previous;
   }
   Draw Select(RandomStream&) override {
     const uint32_t slot = first_;
-    links_[slot].drawn_order = links_[slot].order;
-    Remove(slot);
-    Arrive(slot);
+    if (slot != last_) {
+      Remove(slot);
+      InsertBefore(slot, kNone);
+    }
     return {slot, 1.0};
   }
   void AppendOrder(std::vector<uint32_t>& slots) const override {
@@ -45,32 +49,25 @@ class FifoSelector final : public Selector {
   }
 
  private:
+  static constexpr uint64_t kUnranked = UINT64_MAX;
   struct Link {
     uint32_t previous = kNone;
     uint32_t next = kNone;
-    uint64_t order = 0;
-    uint64_t drawn_order = 0;  // What its order was when it was last drawn.
   };
 
-  void Arrive(uint32_t slot) {
-    links_[slot].order = next_order_++;
-    InsertBefore(slot, kNone);
-  }
   // At the end if `next` is kNone.
   void InsertBefore(uint32_t slot, uint32_t next) {
     const uint32_t previous = next == kNone ? last_ : links_[next].previous;
-    links_[slot].previous = previous;
-    links_[slot].next = next;
+    links_[slot] = {previous, next};
     (previous == kNone ? first_ : links_[previous].next) = slot;
     (next == kNone ? last_ : links_[next].previous) = slot;
   }
   // Items come back in sequences, so the search begins where the last one came to stand.
-  uint32_t FindFirstAfter(uint64_t order) const {
+  uint32_t FindFirstAbove(uint64_t rank) const {
     uint32_t slot = returned_ == kNone ? first_ : returned_;
-    while (slot != kNone && links_[slot].order < order) slot = links_[slot].next;
-    if (slot == kNone) return slot;
-    uint32_t previous = links_[slot].previous;
-    while (previous != kNone && links_[previous].order > order) {
+    while (slot != kNone && ranks_[slot] < rank) slot = links_[slot].next;
+    uint32_t previous = slot == kNone ? last_ : links_[slot].previous;
+    while (previous != kNone && ranks_[previous] > rank) {
       slot = previous;
       previous = links_[slot].previous;
     }
@@ -80,8 +77,8 @@ class FifoSelector final : public Selector {
   std::vector<Link> links_;
   uint32_t first_ = kNone;
   uint32_t last_ = kNone;
-  uint32_t returned_ = kNone;  // Held; where the last returned item stands or stood.
-  uint64_t next_order_ = 0;
+  std::vector<uint64_t> ranks_;  // By slot, as far as any was returned; kUnranked if it was not.
+  uint32_t returned_ = kNone;    // Held; where the last returned item stands or stood.
 };
 
 // A dense array, in which the last item fills the place of one that goes.

@@ -26,10 +26,13 @@ class Selector {
   virtual ~Selector() = default;
   // The slot is not held. Priorities are finite and at least 0.
   virtual void Insert(uint32_t slot, double priority) = 0;
-  // Takes back an item that was drawn and then removed, as if it had not been drawn: where there is
-  // an order it has the place that it was drawn from, before all who came after it. The slot isn't
-  // held, and was not inserted anew.
-  virtual void Return(uint32_t slot, double priority) { Insert(slot, priority); }
+  // Takes back an item that was drawn and removed, as if it had not been drawn. Where there is an
+  // order it comes before all that were not returned, and among those that were by rank, below
+  // UINT64_MAX, the smallest first. The slot is not held.
+  virtual void Return(uint32_t slot, uint64_t rank, double priority) {
+    static_cast<void>(rank);
+    Insert(slot, priority);
+  }
   // The slot is held. Selectors without priorities do nothing.
   virtual void Update(uint32_t slot, double priority) = 0;
   // The slot is held.

@@ -221,6 +221,19 @@ TEST(ReplayTableLease, SavedStateHasLeasedDrawsAsNeverDrawn) {
   }
 }
 
+// The lease that was drawn later is still out when the earlier one has come back.
+TEST(ReplayTableLease, SavedOrderOfAUsedOnceQueueIsThatOfInsertion) {
+  Fixture f(Options(v1::REPLAY_SELECTOR_FIFO, 1)), g(Options(v1::REPLAY_SELECTOR_FIFO, 1));
+  f.Insert(MakeChunk(8));
+  std::vector<LeasedDraw> first, second;
+  f.Sample(2, &first);
+  f.Sample(2, &second);
+  f.table->Release(first);
+  const v1::ReplayTableState state = f.Save();
+  ASSERT_TRUE(g.table->Restore(state, f.saved.chunks).ok());
+  EXPECT_EQ(g.Sample(8), (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7}));
+}
+
 TEST(ReplayTablePriority, RestoredTableDrawsTheSame) {
   ReplayTableOptions options = Options(v1::REPLAY_SELECTOR_PRIORITISED, 5);
   options.max_items = 30;

@@ -71,7 +71,7 @@ TEST(UniformSelector, UniformSelectorIsUniform) {
 }
 
 // Two leases, the later of which comes back first.
-TEST(FifoSelector, ReturnedItemsHaveThePlaceTheyWereDrawnFrom) {
+TEST(FifoSelector, ReturnedItemsComeFirstInTheOrderOfTheirRanks) {
   const auto selector = MakeFifoSelector();
   RandomStream random(1, 1);
   for (uint32_t slot = 0; slot < 8; ++slot) selector->Insert(7 - slot, 1);
@@ -80,10 +80,10 @@ TEST(FifoSelector, ReturnedItemsHaveThePlaceTheyWereDrawnFrom) {
     drawn.push_back(selector->Select(random).slot);
     selector->Remove(drawn.back());
   }
-  for (const int i : {5, 4, 3}) selector->Return(drawn[i], 1);
+  for (const uint32_t i : {5u, 4u, 3u}) selector->Return(drawn[i], i, 1);
   selector->Insert(drawn[0], 1);  // A new item in a slot used before.
   EXPECT_EQ(Order(*selector), (std::vector<uint32_t>{4, 3, 2, 1, 0, 7}));
-  for (const int i : {2, 1}) selector->Return(drawn[i], 1);
+  for (const uint32_t i : {1u, 2u}) selector->Return(drawn[i], i, 1);
   EXPECT_EQ(Order(*selector), (std::vector<uint32_t>{6, 5, 4, 3, 2, 1, 0, 7}));
   EXPECT_EQ(selector->Select(random).slot, 6u);
 }
@@ -109,7 +109,7 @@ TEST(FifoSelector, StaysInOrderOfArrivalThroughAStormOfReturns) {
     } else if (!out.empty()) {
       std::swap(out[random.NextBelow(out.size())], out.back());
       if (random.NextBelow(4) > 0) {
-        selector->Return(out.back(), 1);
+        selector->Return(out.back(), out.back(), 1);
         held.insert(out.back());
       }
       out.pop_back();
