@@ -75,3 +75,24 @@ bool absl::Mutex::AwaitWithTimeout(const absl::Condition& condition,
                         this, &condition, timeout);
   });
 }
+
+void absl::CondVar::Wait(absl::Mutex* mutex) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  Reacquire(mutex,
+            [&] { PassOn<void>("_ZN4absl7debian37CondVar4WaitEPNS0_5MutexE", this, mutex); });
+}
+
+bool absl::CondVar::WaitWithDeadline(absl::Mutex* mutex,
+                                     absl::Time deadline) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  return Reacquire(mutex, [&] {
+    return PassOn<bool>("_ZN4absl7debian37CondVar16WaitWithDeadlineEPNS0_5MutexENS0_4TimeE", this,
+                        mutex, deadline);
+  });
+}
+
+bool absl::CondVar::WaitWithTimeout(absl::Mutex* mutex,
+                                    absl::Duration timeout) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  return Reacquire(mutex, [&] {
+    return PassOn<bool>("_ZN4absl7debian37CondVar15WaitWithTimeoutEPNS0_5MutexENS0_8DurationE",
+                        this, mutex, timeout);
+  });
+}

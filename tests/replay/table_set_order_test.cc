@@ -1,11 +1,10 @@
 // In which order a table set serves those who wait, and whom cancelling wakes.
+#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "absl/synchronization/mutex.h"
-#include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "replay/table_set.h"
 #include "tests/replay/test_batches.h"
@@ -58,29 +57,29 @@ class Inserters {
  public:
   explicit Inserters(TableSet& set) : set_(set) {}
   ~Inserters() {
-    for (std::thread& thread : threads_) thread.join();
+    for (std::thread& thread : threads_) {
+      if (thread.joinable()) thread.join();
+    }
   }
   // Starts one with `rows` trajectories from `first` on, and returns once it waits.
   void Start(int rows, int first, std::vector<int32_t> tables, const CancelToken* token = nullptr) {
     statuses_.push_back(std::make_unique<absl::Status>(absl::UnknownError("waits")));
-    ended_.push_back(std::make_unique<absl::Notification>());
     const int64_t waiting = set_.GetInfo(tables.front()).inserts_waiting;
     const int32_t table = tables.front();
-    threads_.emplace_back([=, this, status = statuses_.back().get(), end = ended_.back().get()] {
+    threads_.emplace_back([=, this, status = statuses_.back().get()] {
       *status = Insert(set_, MakeChunk(rows, first), tables, absl::InfiniteFuture(), token);
-      end->Notify();
     });
     AwaitWaiting(set_, table, waiting + 1, 0);
   }
+  // Once for each.
   absl::Status Await(size_t i) {
-    ended_[i]->WaitForNotification();
+    threads_[i].join();
     return *statuses_[i];
   }
 
  private:
   TableSet& set_;
   std::vector<std::unique_ptr<absl::Status>> statuses_;
-  std::vector<std::unique_ptr<absl::Notification>> ended_;
   std::vector<std::thread> threads_;
 };
 
@@ -188,14 +187,14 @@ TEST(TableSetOrder, CancelledOrTimedOutInsertMakesWayForThoseBehindIt) {
   EXPECT_EQ(inserters.Await(0).code(), absl::StatusCode::kCancelled);
   EXPECT_TRUE(inserters.Await(1).ok());
   // The same by a deadline.
-  absl::Notification timed_out;
+  std::atomic<bool> timed_out = false;
   std::thread late([&] {
     const absl::Time deadline = absl::Now() + absl::Milliseconds(100);
     EXPECT_EQ(Insert(*set, MakeChunk(2, 300), {0}, deadline).code(),
               absl::StatusCode::kDeadlineExceeded);
-    timed_out.Notify();
+    timed_out = true;
   });
-  while (set->GetInfo(0).inserts_waiting == 0 && !timed_out.HasBeenNotified()) {
+  while (set->GetInfo(0).inserts_waiting == 0 && !timed_out) {
     std::this_thread::yield();
   }
   EXPECT_EQ(Sample(*set, 0, 1, absl::InfinitePast()).size(), 1u);
