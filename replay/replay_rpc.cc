@@ -35,6 +35,11 @@ grpc::ServerBidiReactor<Request, Response>* Begin(
   return stream.release();
 }
 
+uint64_t IncarnationOf(ReplayService& service) {
+  const auto info = service.GetInfo({});
+  return info.ok() ? info->server_incarnation() : 0;
+}
+
 absl::Status Draining() {
   return WithReason(absl::UnavailableError("replay is draining; it will be back"), kReasonDraining);
 }
@@ -57,6 +62,7 @@ absl::Status ReplayRpcOptions::Validate() const {
 ReplayRpc::ReplayRpc(ReplayService& service, const ReplayRpcOptions& options)
     : service_(service),
       options_(options),
+      leases_(IncarnationOf(service)),
       inserts_(options.max_streams),
       samples_(options.max_streams),
       expiry_([this] {
@@ -86,7 +92,8 @@ grpc::ServerBidiReactor<v1::InsertRequest, v1::InsertResponse>* ReplayRpc::Inser
 grpc::ServerBidiReactor<v1::SampleRequest, v1::SampleResponse>* ReplayRpc::Sample(
     grpc::CallbackServerContext*) {
   return Begin<v1::SampleRequest, v1::SampleResponse>(
-      std::make_unique<RpcSampleStream>(service_, samples_, options_.lease_timeout), samples_);
+      std::make_unique<RpcSampleStream>(service_, samples_, leases_, options_.lease_timeout),
+      samples_);
 }
 
 absl::Status ReplayRpc::WritePages(v1::QueryObjectsRequest request,

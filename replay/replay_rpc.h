@@ -11,6 +11,7 @@
 #include "replay/cancel_token.h"
 #include "replay/replay_rpc_stream.h"
 #include "replay/replay_service.h"
+#include "replay/stream_leases.h"
 #include "runtime/rpc/channel.h"
 
 namespace anabranch {
@@ -65,6 +66,7 @@ class ReplayRpc final
 
   ReplayService& service_;
   const ReplayRpcOptions options_;
+  StreamLeases leases_;
   StreamSet inserts_;
   StreamSet samples_;
   CancelToken over_;

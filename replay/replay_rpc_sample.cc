@@ -5,7 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 
@@ -18,14 +17,18 @@ constexpr absl::Duration kMaxLeaseTimeout = absl::Hours(24);
 }  // namespace
 
 RpcSampleStream::~RpcSampleStream() {
-  std::vector<uint64_t> leases;
+  bool in_order;
+  uint64_t stream;
   {
     absl::MutexLock lock(&mu_);
-    if (in_order_) {
-      for (const Leased& leased : leases_) leases.push_back(leased.lease);
-    }
+    in_order = in_order_;
+    stream = stream_;
   }
-  if (!leases.empty()) service_.Release(leases);
+  if (in_order) {
+    service_.Release(leases_.Close(stream));
+  } else {
+    leases_.Break(stream);
+  }
 }
 
 absl::Status RpcSampleStream::Receive(v1::SampleRequest& request) {
@@ -40,15 +43,7 @@ absl::Status RpcSampleStream::Receive(v1::SampleRequest& request) {
                      ": came before the opening, which is a stream's first message"));
   }
   if (request.has_acknowledgement()) {
-    const v1::SampleAcknowledgement& done = request.acknowledgement();
-    Forget(done);
-    if (!done.lease_ids().empty()) {
-      service_.Acknowledge({done.lease_ids().data(), static_cast<size_t>(done.lease_ids_size())});
-    }
-    if (!done.released_lease_ids().empty()) {
-      service_.Release({done.released_lease_ids().data(),
-                        static_cast<size_t>(done.released_lease_ids_size())});
-    }
+    ReceiveDone(request.acknowledgement());
     return absl::OkStatus();
   }
   absl::MutexLock lock(&mu_);
@@ -74,13 +69,20 @@ absl::Status RpcSampleStream::ReceiveOpening(v1::SampleOpening& opening) {
   return absl::OkStatus();
 }
 
-void RpcSampleStream::Forget(const v1::SampleAcknowledgement& done) {
-  absl::flat_hash_set<uint64_t> gone(done.lease_ids().begin(), done.lease_ids().end());
-  gone.insert(done.released_lease_ids().begin(), done.released_lease_ids().end());
-  absl::MutexLock lock(&mu_);
-  leases_.erase(std::remove_if(leases_.begin(), leases_.end(),
-                               [&gone](const Leased& l) { return gone.contains(l.lease); }),
-                leases_.end());
+void RpcSampleStream::ReceiveDone(const v1::SampleAcknowledgement& done) {
+  uint64_t stream;
+  {
+    absl::MutexLock lock(&mu_);
+    stream = stream_;
+  }
+  if (!done.lease_ids().empty()) {
+    service_.Acknowledge(done.lease_ids());
+    leases_.Remove(stream, done.lease_ids());
+  }
+  if (!done.released_lease_ids().empty()) {
+    service_.Release(done.released_lease_ids());
+    leases_.Remove(stream, done.released_lease_ids());
+  }
 }
 
 absl::StatusOr<SampleSource> RpcSampleStream::Open() {
@@ -95,6 +97,15 @@ absl::StatusOr<SampleSource> RpcSampleStream::Open() {
   v1::SampleResponse& response = responses_[next_response_++ % responses_.size()];
   response.mutable_opened()->set_server_incarnation(info->server_incarnation());
   response.mutable_opened()->set_lease_timeout_millis(absl::ToInt64Milliseconds(lease_timeout_));
+  std::vector<uint64_t> dropped;
+  const uint64_t stream = leases_.Open(opening_.resumed_stream_id(), opening_.held_lease_ids(),
+                                       absl::Now(), dropped);
+  if (!dropped.empty()) service_.Release(dropped);
+  {
+    absl::MutexLock lock(&mu_);
+    stream_ = stream;
+  }
+  response.mutable_opened()->set_stream_id(stream);
   if (!StartWriting(&response)) return absl::CancelledError("the client is gone");
   return source;
 }
@@ -116,13 +127,13 @@ absl::Status RpcSampleStream::Send(v1::SampledBatch batch) {
   v1::SampleResponse& response = responses_[next_response_++ % responses_.size()];
   *response.mutable_batch() = std::move(batch);
   bool lost = !AwaitWritten();
+  uint64_t stream;
   {
     absl::MutexLock lock(&mu_);
     lost |= reads_over_;
-    const absl::Time now = absl::Now();
-    while (!leases_.empty() && leases_.front().end < now) leases_.pop_front();
-    if (!lost && lease != 0) leases_.push_back({lease, now + lease_timeout_});
+    stream = stream_;
   }
+  if (!lost && lease != 0) lost = !leases_.Add(stream, lease, absl::Now() + lease_timeout_);
   if (!lost) {
     StartWriting(&response);
     return absl::OkStatus();

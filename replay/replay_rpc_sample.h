@@ -4,23 +4,24 @@
 
 #include <array>
 #include <cstdint>
-#include <deque>
 
 #include "absl/time/time.h"
 #include "anabranch/v1/replay.pb.h"
 #include "replay/replay_rpc_stream.h"
+#include "replay/stream_leases.h"
 
 namespace anabranch {
 
 // Draws a batch for each credit, one ahead of the one that is being written. Leases of a stream that
-// breaks stay until they are acknowledged or released on another stream, or until their time is
-// over: a lost connection doesn't make a batch come twice that was trained on meanwhile. A client
-// that half-closes is done: nothing more is drawn, and its leases are released. When the server
-// drains, a stream draws nothing more but hears acknowledgements until it is ended.
+// breaks stay, as the contract says: a lost connection doesn't make a batch come twice that was
+// trained on meanwhile. A client that half-closes is done: nothing more is drawn, and its leases are
+// released. When the server drains, a stream draws nothing more but hears acknowledgements until it
+// is ended.
 class RpcSampleStream final : public WorkerStream<v1::SampleRequest, v1::SampleResponse> {
  public:
-  RpcSampleStream(ReplayService& service, StreamSet& set, absl::Duration lease_timeout)
-      : WorkerStream(service, set), lease_timeout_(lease_timeout) {}
+  RpcSampleStream(ReplayService& service, StreamSet& set, StreamLeases& leases,
+                  absl::Duration lease_timeout)
+      : WorkerStream(service, set), leases_(leases), lease_timeout_(lease_timeout) {}
   ~RpcSampleStream() override;
 
  protected:
@@ -29,24 +30,21 @@ class RpcSampleStream final : public WorkerStream<v1::SampleRequest, v1::SampleR
   bool EndsWithReads() const override { return true; }
 
  private:
-  struct Leased {
-    uint64_t lease = 0;
-    absl::Time end;
-  };
   absl::Status ReceiveOpening(v1::SampleOpening& opening);
-  void Forget(const v1::SampleAcknowledgement& done);
+  void ReceiveDone(const v1::SampleAcknowledgement& done);
   absl::StatusOr<SampleSource> Open();
   // Blocks for a credit and takes it. False: the stream is over, and `end` says why.
   bool TakeCredit(absl::Status& end);
   absl::Status Send(v1::SampledBatch batch);
   void AwaitEnd();
 
+  StreamLeases& leases_;
   absl::Duration lease_timeout_;
   bool opened_ = false;  // As opening_: set by the first message, before the worker begins.
   v1::SampleOpening opening_;
   uint64_t credits_ ABSL_GUARDED_BY(mu_) = 0;
-  std::deque<Leased> leases_ ABSL_GUARDED_BY(mu_);  // Not acknowledged, oldest first.
-  std::array<v1::SampleResponse, 2> responses_;     // The worker's; one is being written.
+  uint64_t stream_ ABSL_GUARDED_BY(mu_) = 0;     // Number among leases_; 0 until it is open.
+  std::array<v1::SampleResponse, 2> responses_;  // The worker's; one is being written.
   size_t next_response_ = 0;
 };
 

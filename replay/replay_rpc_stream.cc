@@ -54,9 +54,10 @@ void StreamSet::Reap() {
       mu_.Await(absl::Condition(&due));
       if (retired_.empty()) return;
       retired.swap(retired_);
-      for (LiveStream* stream : retired) open_.erase(stream);
     }
     for (LiveStream* stream : retired) delete stream;
+    absl::MutexLock lock(&mu_);
+    for (LiveStream* stream : retired) open_.erase(stream);
   }
 }
 

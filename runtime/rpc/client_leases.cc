@@ -26,6 +26,11 @@ bool ClientLeases::Acknowledge(uint64_t lease) {
   return true;
 }
 
+void ClientLeases::ListHeld(v1::SampleOpening& opening) const {
+  for (const uint64_t lease : taken_) opening.add_held_lease_ids(lease);
+  for (const Done& done : done_) opening.add_held_lease_ids(done.lease);
+}
+
 void ClientLeases::Release(uint64_t lease) {
   if (lease != 0) done_.push_back({lease, /*released=*/true, 0});
 }

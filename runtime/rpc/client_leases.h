@@ -26,6 +26,9 @@ class ClientLeases {
   void Take(uint64_t lease);
   // The user is done with it. False: it is void, or was never taken.
   bool Acknowledge(uint64_t lease);
+  // What the next opening says is still held: taken, or done with and not proven to be known.
+  void ListHeld(v1::SampleOpening& opening) const;
+
   // It is given up without having been taken.
   void Release(uint64_t lease);
   // All that were taken are given up.

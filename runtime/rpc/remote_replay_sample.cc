@@ -86,6 +86,8 @@ absl::Status RemoteSampleStream::Open(Stream& stream) {
     received_ = 0;
     granted_ = prefetch_ - std::min<uint64_t>(prefetch_, fetched_.size());
     request.mutable_opening()->set_initial_credit_batches(granted_);
+    request.mutable_opening()->set_resumed_stream_id(stream_id_);
+    leases_.ListHeld(*request.mutable_opening());
   }
   v1::SampleResponse response;
   if (!stream.Write(request) || !stream.Read(&response)) {
@@ -96,6 +98,7 @@ absl::Status RemoteSampleStream::Open(Stream& stream) {
   }
   absl::MutexLock lock(&mu_);
   leases_.Opened(response.opened().server_incarnation());
+  stream_id_ = response.opened().stream_id();
   stream_ = &stream;
   tried_ = true;
   return absl::OkStatus();
@@ -114,7 +117,6 @@ void RemoteSampleStream::StopWriting() {
   mu_.Await(absl::Condition(&written));
   stream_ = nullptr;
   // What has no lease is nobody else's: it stays.
-  for (const v1::SampledBatch& batch : fetched_) leases_.Release(batch.lease_id());
   std::erase_if(fetched_, [](const v1::SampledBatch& batch) { return batch.lease_id() != 0; });
 }
 

@@ -49,7 +49,7 @@ class RemoteSampleStream final : public SampleStream {
   absl::Status RunOneStream();
   absl::Status Open(Stream& stream);
   void Deliver(v1::SampledBatch batch);
-  // The stream is over: nobody writes to it any more, and what was leased on it is given back.
+  // The stream is over: nobody writes to it any more, and what was leased on it is forgotten.
   void StopWriting();
 
   // The writing thread.
@@ -72,6 +72,7 @@ class RemoteSampleStream final : public SampleStream {
   uint64_t credits_due_ ABSL_GUARDED_BY(mu_) = 0;  // Not yet granted.
   uint64_t granted_ ABSL_GUARDED_BY(mu_) = 0;      // On this stream,
   uint64_t received_ ABSL_GUARDED_BY(mu_) = 0;     // and batches that came.
+  uint64_t stream_id_ ABSL_GUARDED_BY(mu_) = 0;    // Of the newest opening.
   bool half_closed_ ABSL_GUARDED_BY(mu_) = false;
   bool tried_ ABSL_GUARDED_BY(mu_) = false;      // At least once,
   absl::Status first_try_ ABSL_GUARDED_BY(mu_);  // and how that went.
