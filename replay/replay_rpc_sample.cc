@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -13,6 +14,10 @@ namespace {
 
 constexpr uint32_t kMaxBatch = 1 << 20;  // Trajectories.
 constexpr absl::Duration kMaxLeaseTimeout = absl::Hours(24);
+
+std::span<const uint64_t> SpanOf(const google::protobuf::RepeatedField<uint64_t>& numbers) {
+  return {numbers.data(), static_cast<size_t>(numbers.size())};
+}
 
 }  // namespace
 
@@ -76,12 +81,12 @@ void RpcSampleStream::ReceiveDone(const v1::SampleAcknowledgement& done) {
     stream = stream_;
   }
   if (!done.lease_ids().empty()) {
-    service_.Acknowledge(done.lease_ids());
-    leases_.Remove(stream, done.lease_ids());
+    service_.Acknowledge(SpanOf(done.lease_ids()));
+    leases_.Remove(stream, SpanOf(done.lease_ids()));
   }
   if (!done.released_lease_ids().empty()) {
-    service_.Release(done.released_lease_ids());
-    leases_.Remove(stream, done.released_lease_ids());
+    service_.Release(SpanOf(done.released_lease_ids()));
+    leases_.Remove(stream, SpanOf(done.released_lease_ids()));
   }
 }
 
@@ -98,7 +103,7 @@ absl::StatusOr<SampleSource> RpcSampleStream::Open() {
   response.mutable_opened()->set_server_incarnation(info->server_incarnation());
   response.mutable_opened()->set_lease_timeout_millis(absl::ToInt64Milliseconds(lease_timeout_));
   std::vector<uint64_t> dropped;
-  const uint64_t stream = leases_.Open(opening_.resumed_stream_id(), opening_.held_lease_ids(),
+  const uint64_t stream = leases_.Open(opening_.resumed_stream_id(), SpanOf(opening_.held_lease_ids()),
                                        absl::Now(), dropped);
   if (!dropped.empty()) service_.Release(dropped);
   {
