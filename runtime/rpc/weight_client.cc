@@ -86,25 +86,6 @@ void WeightWatch::OnDone(const grpc::Status& status) {
   done_.Notify();
 }
 
-absl::Status FetchBlob(v1::WeightsService::StubInterface& stub, grpc::ClientContext& context,
-                       const v1::Handshake& handshake, BlobAssembly& assembly) {
-  v1::FetchRequest request;
-  *request.mutable_handshake() = handshake;
-  request.set_sha256(assembly.blob().sha256());
-  request.set_offset_bytes(assembly.size());
-  const std::unique_ptr<grpc::ClientReaderInterface<v1::FetchResponse>> reader =
-      stub.Fetch(&context, request);
-  v1::FetchResponse piece;
-  while (reader->Read(&piece)) {
-    absl::Status status = assembly.Append(piece.offset_bytes(), piece.data());
-    if (status.ok()) continue;
-    context.TryCancel();
-    reader->Finish();
-    return status;
-  }
-  return FromGrpcStatus(reader->Finish());
-}
-
 absl::StatusOr<v1::PolicyVersion> PushSnapshot(v1::WeightsService::StubInterface& stub,
                                                grpc::ClientContext& context,
                                                const v1::Handshake& handshake,

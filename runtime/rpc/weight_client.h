@@ -1,4 +1,4 @@
-// The client's side of WeightsService, call by call.
+// The client's side of WeightsService.Watch and Publish.
 #ifndef ANABRANCH_RUNTIME_RPC_WEIGHT_CLIENT_H_
 #define ANABRANCH_RUNTIME_RPC_WEIGHT_CLIENT_H_
 
@@ -17,7 +17,6 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "anabranch/v1/weights.grpc.pb.h"
-#include "runtime/rpc/weight_assembly.h"
 #include "runtime/rpc/weight_store.h"
 
 namespace anabranch {
@@ -62,13 +61,6 @@ class WeightWatch final : private grpc::ClientReadReactor<v1::WatchResponse> {
   std::optional<absl::Status> ended_ ABSL_GUARDED_BY(mu_);
   absl::Notification done_;
 };
-
-// Fetches what `assembly` lacks of its blob, from where it stands on, and adds it. Blocks; the
-// context's deadline and TryCancel end it. What has come stays in the assembly whatever happens, so
-// that another call goes on from there. Errors of the server (NOT_FOUND: the blob is gone), and of
-// BlobAssembly::Append. OK doesn't mean complete: the server may have less than the manifest says.
-absl::Status FetchBlob(v1::WeightsService::StubInterface& stub, grpc::ClientContext& context,
-                       const v1::Handshake& handshake, BlobAssembly& assembly);
 
 // Brings a snapshot to a holder and returns the newest version that is there then: this one, or a
 // newer of its generation. Blocks; the context's deadline and TryCancel end it. Errors are the

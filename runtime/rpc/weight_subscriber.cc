@@ -13,6 +13,7 @@
 #include "absl/time/clock.h"
 #include "runtime/error_reason.h"
 #include "runtime/refusal.h"
+#include "runtime/rpc/weight_fetch.h"
 #include "runtime/sha256.h"
 
 namespace anabranch {
@@ -36,11 +37,13 @@ std::chrono::system_clock::time_point DeadlineAfter(absl::Duration timeout) {
 struct WeightSubscriber::Holder {
   Holder(WeightHolder holder, const BackoffOptions& options, uint64_t seed)
       : name(std::move(holder.name)),
-        stub(v1::WeightsService::NewStub(holder.channel)),
+        channel(std::move(holder.channel)),
+        stub(v1::WeightsService::NewStub(channel)),
         watch_backoff(options, seed),
         fetch_backoff(options, seed + 1) {}
 
   const std::string name;
+  const std::shared_ptr<grpc::Channel> channel;
   const std::unique_ptr<v1::WeightsService::StubInterface> stub;
   Backoff watch_backoff;
   Backoff fetch_backoff;
@@ -319,7 +322,7 @@ absl::Status WeightSubscriber::Fetch(Holder& holder, const v1::Blob& blob) {
     fetching_ = &context;
   }
   const uint64_t before = assembly_->size();
-  const absl::Status status = FetchBlob(*holder.stub, context, options_.handshake, *assembly_);
+  const absl::Status status = FetchBlob(holder.channel, context, options_.handshake, *assembly_);
   const uint64_t fetched = assembly_->size() - before;
   meters_->bytes.Increment(static_cast<double>(fetched));
   absl::MutexLock lock(&mu_);
