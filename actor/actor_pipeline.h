@@ -43,10 +43,10 @@ class ActorPipeline {
   // As Cancel. Not while Run is running.
   ~ActorPipeline();
 
-  // Rolls out, in this thread, until stopped, cancelled, or something fails for good; returns when
-  // all its threads have ended. OK also when replay has ended the run (CANCELLED). Waits for the
-  // first snapshot of the weights. What is worth a retry is retried, for as long as it takes. Call
-  // it once.
+  // Rolls out, in this thread (whose at::set_num_threads counts), until stopped, cancelled, or
+  // something fails for good; returns when all its threads have ended. OK also when replay has
+  // ended the run (CANCELLED). Waits for the first snapshot of the weights. What is worth a retry
+  // is retried, for as long as it takes. Call it once.
   absl::Status Run();
 
   // Nothing new is rolled out; Run returns when what is pending has been acknowledged, or after

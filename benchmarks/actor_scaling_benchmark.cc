@@ -146,7 +146,10 @@ class RunningActor {
         Must(DescribeOracle(actor, around.components.environment->spec(),
                             *around.components.shaping, *reward_)),
         *reward_, around.weights, Must(around.replay->OpenInsert(opening)), NullLog()));
-    thread_ = std::thread([this] { Must(pipeline_->Run()); });
+    thread_ = std::thread([this] {
+      at::set_num_threads(1);  // LibTorch keeps it for each thread.
+      Must(pipeline_->Run());
+    });
   }
   ~RunningActor() {
     pipeline_->Cancel();
@@ -181,7 +184,6 @@ double Measure(Surroundings& around, int actors) {
 }
 
 int Main() {
-  at::set_num_threads(1);
   Surroundings around;
   const double window = absl::GetFlag(FLAGS_pending) * absl::GetFlag(FLAGS_batch) * 1000.0 /
                         std::max(1, absl::GetFlag(FLAGS_reward_ms));
