@@ -1,6 +1,7 @@
 #include "replay/insert_window.h"
 
 #include "absl/strings/str_cat.h"
+#include "gflownet/seeded_fault.h"
 
 namespace anabranch {
 
@@ -28,7 +29,9 @@ InsertWindow::Client& InsertWindow::Find(uint64_t client) {
 InsertWindow::Outcome InsertWindow::Begin(uint64_t client, uint64_t sequence) {
   absl::MutexLock lock(&mu_);
   Client& entry = Find(client);
-  if (sequence <= entry.floor || entry.above.contains(sequence)) return Outcome::kDuplicate;
+  const bool known = sequence <= entry.floor || entry.above.contains(sequence);
+  if (known && !IsSeeded(SeededFault::kDuplicateCounted)) return Outcome::kDuplicate;
+  if (IsSeeded(SeededFault::kAcknowledgeBeforeInsert)) entry.above.insert(sequence);
   return entry.in_progress.insert(sequence).second ? Outcome::kNew : Outcome::kInProgress;
 }
 

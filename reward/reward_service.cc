@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "gflownet/seeded_fault.h"
 #include "runtime/refusal.h"
 #include "runtime/trajectory_codec.h"
 
@@ -209,7 +210,8 @@ absl::StatusOr<v1::EvaluateResponse> RewardService::Evaluate(const v1::EvaluateR
   function_->Evaluate(objects.bytes, rewards);
   Answer answer(request, *columns, out);
   for (size_t row = 0; row < objects.positions.size(); ++row) {
-    answer.Fill(rewards, static_cast<int>(row), objects.positions[row]);
+    const size_t from = IsSeeded(SeededFault::kRewardsShifted) ? row + 1 : row;
+    answer.Fill(rewards, static_cast<int>(from % objects.positions.size()), objects.positions[row]);
   }
   return out;
 }

@@ -163,6 +163,9 @@ absl::Status Cluster::WriteFile() {
 
 bool Cluster::EndInOrder() {
   stopping_ = true;
+  if (stop_requests_() > 0) {
+    watcher_.note("Ending in order: actors, learner, replay, reward; once more kills them");
+  }
   const bool in_order = std::all_of(std::begin(kEndingOrder), std::end(kEndingOrder),
                                     [this](v1::Role role) { return EndGroup(role); });
   if (in_order) return true;
@@ -177,7 +180,6 @@ bool Cluster::EndGroup(v1::Role role) {
     if (member.role != role) continue;
     grace = member.grace;
     member.process.Signal(SIGTERM);
-    member.process.Signal(SIGCONT);  // One that was stopped could not heed it.
   }
   const absl::Time deadline = absl::Now() + grace;
   for (Member& member : members_) {

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "gflownet/environment/quoted.h"
 #include "gflownet/environment/state_space_limit.h"
+#include "gflownet/seeded_fault.h"
 
 namespace anabranch {
 namespace {
@@ -149,7 +150,9 @@ void Hypergrid::AppendBackwardMask(const StateBatch& states, ActionMask& out) co
   const size_t begin = out.dense.size();
   out.dense.resize(begin + grid.cells.size());
   uint8_t* legal = out.dense.data() + begin;
-  for (const int32_t coordinate : grid.cells) *legal++ = coordinate > 0;
+  for (const int32_t coordinate : grid.cells) {
+    *legal++ = coordinate > (IsSeeded(SeededFault::kBackwardMaskOffByOne) ? 1 : 0);
+  }
   out.rows += grid.size();
 }
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "gflownet/environment/exact_decimal.h"
 #include "gflownet/environment/key.h"
+#include "gflownet/seeded_fault.h"
 
 namespace anabranch {
 namespace {
@@ -108,7 +109,8 @@ absl::StatusOr<double> RewardShaping::LogReward(int64_t object, const double* va
     }
     sum += (objective.maximize ? 1 : -1) * objective.weight * value;
   }
-  const double log_reward = options_.exponent * (linear ? std::log(sum) : sum);
+  double log_reward = options_.exponent * (linear ? std::log(sum) : sum);
+  if (IsSeeded(SeededFault::kShapingTwice)) log_reward *= options_.exponent;
   if (std::isnan(log_reward) || log_reward > std::numeric_limits<double>::max()) {
     return absl::InvalidArgumentError(
         absl::StrCat("log-reward of object ", object, " is ", log_reward, " though its raw values ",

@@ -1,0 +1,220 @@
+#include "tests/cluster/cluster_gate.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <iostream>
+#include <set>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "nlohmann/json.hpp"
+#include "runtime/file_system.h"
+#include "tests/cluster/ledgers.h"
+#include "tests/cluster/test_cluster.h"
+
+namespace anabranch {
+namespace {
+
+// What the configurations under test say about pacing and windows; set for all processes, so that
+// the bounds below follow from what stands here.
+constexpr int kBatch = 16;          // learner.batch_trajectories, and the actors'.
+constexpr int kPendingBatches = 2;  // actor.max_pending_batches.
+constexpr int kPrefetch = 2;        // learner.prefetch_batches.
+constexpr int kBuildThreads = 1;    // learner.build_threads.
+
+std::vector<std::string> Settings(const ClusterGate& gate) {
+  std::vector<std::string> set = {
+      absl::StrCat("learner.batch_trajectories=", kBatch),
+      absl::StrCat("actor.max_pending_batches=", kPendingBatches),
+      absl::StrCat("learner.prefetch_batches=", kPrefetch),
+      absl::StrCat("learner.build_threads=", kBuildThreads),
+      absl::StrCat("learner.max_steps=", gate.max_steps),
+      "actor.rollout_trajectories=0",
+      "threads=1",
+  };
+  if (gate.faults) {
+    // A dead learner's batches come back soon, and its successor has little to do again.
+    set.push_back("replay.lease_timeout_seconds=2");
+    set.push_back("actor.reward_timeout_seconds=2");
+    set.push_back(absl::StrCat("learner.checkpoint.every_steps=", gate.max_steps / 20));
+  }
+  set.insert(set.end(), gate.set.begin(), gate.set.end());
+  return set;
+}
+
+class GateRun {
+ public:
+  explicit GateRun(const ClusterGate& gate) : gate_(gate), cluster_(gate.config, Settings(gate)) {}
+
+  void Run() {
+    cluster_.StartAll(gate_.actors);
+    if (gate_.faults) {
+      for (const int quarter : {1, 2, 3}) {
+        InjectFaults(quarter * gate_.max_steps / 4);
+        if (testing::Test::HasFailure()) return;
+      }
+    }
+    const ExitStatus learner = cluster_.AwaitEnd("learner");
+    ASSERT_TRUE(learner.ok()) << ToString(learner) << "\n" << cluster_.Log("learner");
+    EndOthers();
+    CheckBounds();
+    CheckCounts();
+    if (!gate_.faults) CheckVersionLag();
+  }
+
+ private:
+  void InjectFaults(uint64_t step) {
+    cluster_.AwaitStep(step);
+    cluster_.Kill(cluster_.RunningActors().front());
+    ++killed_actors_;
+    cluster_.AddActor();
+
+    cluster_.Signal("reward", SIGSTOP);
+    // The fault is 5 s long by its definition; nothing is expected to happen in them.
+    const absl::Time end = absl::Now() + absl::Seconds(5);
+    cluster_.AwaitStatus("replay", [end](const auto&) { return absl::Now() >= end; });
+    cluster_.Signal("reward", SIGCONT);
+
+    const uint64_t before = cluster_.AwaitStep(0).policy().generation();
+    cluster_.Kill("learner");
+    ++killed_learners_;
+    cluster_.StartAndAwait("learner");
+    const v1::GetStatusResponse resumed = cluster_.AwaitStatus(
+        "learner", [](const auto& status) { return status.state() == v1::ROLE_STATE_SERVING; });
+    EXPECT_GT(resumed.policy().generation(), before) << "the dead learner is not fenced off";
+    EXPECT_GT(resumed.training().first_step(), 0u) << "the learner began anew";
+
+    const uint64_t inserts = Acknowledged();
+    const ExitStatus drained = cluster_.EndInOrder("replay");
+    EXPECT_TRUE(drained.ok()) << ToString(drained) << "\n" << cluster_.Log("replay");
+    cluster_.StartAndAwait("replay");
+    // Nothing acknowledged is lost, and work goes on.
+    EXPECT_GE(Acknowledged(), inserts);
+    cluster_.AwaitInfo([inserts](const v1::GetInfoResponse& info) {
+      return info.acknowledged_trajectories() > inserts + 2 * kBatch;
+    });
+  }
+
+  uint64_t Acknowledged() {
+    return cluster_.AwaitInfo([](const auto&) { return true; }).acknowledged_trajectories();
+  }
+
+  // Actors first, so that what replay holds no longer changes.
+  void EndOthers() {
+    for (const std::string& actor : cluster_.RunningActors()) {
+      const ExitStatus status = cluster_.EndInOrder(actor);
+      EXPECT_TRUE(status.ok()) << actor << ": " << ToString(status) << "\n" << cluster_.Log(actor);
+    }
+    // The learner has given back what it had fetched ahead.
+    info_ = cluster_.AwaitInfo(
+        [](const v1::GetInfoResponse& info) { return info.tables(0).leased() == 0; });
+    EXPECT_TRUE(cluster_.EndInOrder("replay").ok()) << cluster_.Log("replay");
+    EXPECT_TRUE(cluster_.EndInOrder("reward").ok()) << cluster_.Log("reward");
+  }
+
+  std::vector<nlohmann::json> Metrics() const {
+    std::vector<nlohmann::json> lines;
+    std::istringstream text(
+        PosixFileSystem()->Read(JoinPath(cluster_.directory(), "metrics.jsonl")).value_or(""));
+    for (std::string line; std::getline(text, line);) lines.push_back(nlohmann::json::parse(line));
+    return lines;
+  }
+
+  void CheckBounds() const {
+    const std::vector<nlohmann::json> lines = Metrics();
+    for (const ClusterBound& bound : gate_.bounds) {
+      const std::string what =
+          absl::StrCat(bound.metric, " within ", bound.within_trajectories, " trajectories");
+      std::optional<double> value;
+      for (const nlohmann::json& line : lines) {
+        if (line["trajectories"] <= bound.within_trajectories) value = line.at(bound.metric);
+      }
+      ASSERT_TRUE(value.has_value()) << "no evaluation for " << what;
+      std::cout << gate_.name << ": " << what << ": " << *value << "\n";
+      if (bound.at_most.has_value()) {
+        EXPECT_LE(*value, *bound.at_most) << what;
+      }
+      if (bound.at_least.has_value()) {
+        EXPECT_GE(*value, *bound.at_least) << what;
+      }
+    }
+  }
+
+  // Every trajectory that an actor saw acknowledged was trained on or is still in replay; none
+  // twice, but for what a killed learner had not acknowledged.
+  void CheckCounts() const {
+    const Ledgers ledgers = ReadLedgers(cluster_.directory());
+    std::set<TrajectoryId> known;  // To be in replay's books, by whatever ledger.
+    for (const auto& [id, times] : ledgers.acknowledged) {
+      EXPECT_EQ(times, 1) << "actor " << id.first << " noted trajectory " << id.second;
+      known.insert(id);
+    }
+    const std::map<TrajectoryId, int> trained = GenerationsOf(ledgers);
+    uint64_t unnoted = 0, twice = 0;
+    for (const auto& [id, generations] : trained) {
+      if (known.insert(id).second) ++unnoted;
+      if (generations > 1) ++twice;
+    }
+    for (uint64_t generation = 1; generation <= killed_learners_ + 1; ++generation) {
+      for (const auto& [id, times] : TrainedIn(ledgers, generation)) {
+        ASSERT_EQ(times, 1) << id.first << "/" << id.second << " in generation " << generation;
+      }
+    }
+    // A killed actor may not have noted the acknowledgements of its last batches.
+    const uint64_t lost_lines = killed_actors_ * kPendingBatches * kBatch;
+    EXPECT_LE(unnoted, lost_lines);
+    EXPECT_GE(info_.acknowledged_trajectories(), known.size());
+    EXPECT_LE(info_.acknowledged_trajectories(), known.size() + lost_lines);
+    // A killed learner has noted a batch, and trained on it, before it could acknowledge it.
+    EXPECT_LE(twice, killed_learners_ * (kPrefetch + kBuildThreads + 1) * kBatch);
+    const v1::TableInfo& table = info_.tables(0);
+    EXPECT_EQ(table.inserts(), info_.acknowledged_trajectories());
+    EXPECT_EQ(table.inserts(), table.samples() + table.items());
+    // What was acknowledged and not trained on is still there.
+    EXPECT_EQ(table.inserts() - table.items(), trained.size());
+    std::cout << gate_.name << ": " << table.inserts() << " inserted, " << trained.size()
+              << " trained on (" << twice << " by two learners), " << table.items() << " left, "
+              << unnoted << " acknowledged without a note\n";
+  }
+
+  // How many versions old a trajectory may be when it is trained on, where publish_every_steps is
+  // 1 and nobody stands still. From the moment in which its actor takes the newest snapshot:
+  //  - replay holds at most the table's error buffer, (kPendingBatches + 1) batches and 1, plus
+  //    the set point of 1: kPendingBatches + 2 batches;
+  //  - the learner has kPrefetch batches on their way, kBuildThreads being rebuilt and as many
+  //    that wait for training, and 1 in training;
+  //  - each actor has one batch being rolled out and kPendingBatches waiting, all of which replay
+  //    may admit before this one.
+  // Each batch is a step, and so a version. What pacing doesn't bound is how long a rollout takes
+  // where processes share cores: the others may go round in that time. So the bound holds for all
+  // but a hundredth of the trajectories, and for each if a rollout may be overtaken by a slice of
+  // the scheduler's, in which no learner does more than kSlice steps.
+  void CheckVersionLag() const {
+    constexpr int kSlice = 200;
+    const int bound = (kPendingBatches + 2) + (kPrefetch + 2 * kBuildThreads + 1) +
+                      gate_.actors * (1 + kPendingBatches);
+    auto text = PosixFileSystem()->Read(JoinPath(cluster_.directory(), "summary.json"));
+    ASSERT_TRUE(text.ok()) << text.status();
+    const auto summary = nlohmann::json::parse(*text);
+    std::cout << gate_.name << ": version lag mean " << summary.at("version_lag_mean") << ", p99 "
+              << summary.at("version_lag_p99") << ", max " << summary.at("version_lag_max")
+              << "; bound " << bound << "\n";
+    EXPECT_LE(summary.at("version_lag_p99").get<double>(), bound);
+    EXPECT_LE(summary.at("version_lag_max").get<double>(), bound + kSlice);
+    EXPECT_GT(summary.at("version_lag_max").get<double>(), 0) << "nothing was measured";
+  }
+
+  const ClusterGate& gate_;
+  TestCluster cluster_;
+  v1::GetInfoResponse info_;
+  uint64_t killed_actors_ = 0;
+  uint64_t killed_learners_ = 0;
+};
+
+}  // namespace
+
+void RunClusterGate(const ClusterGate& gate) { GateRun(gate).Run(); }
+
+}  // namespace anabranch
