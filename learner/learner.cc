@@ -7,6 +7,7 @@
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
 #include "gflownet/lap.h"
+#include "gflownet/seeded_fault.h"
 #include "learner/catch_exceptions.h"
 
 namespace anabranch {
@@ -177,6 +178,7 @@ absl::Status Learner::AfterStep(const TrainingResult& result) {
         " illegal): lower learner.optimizer.learning_rate, set "
         "learner.optimizer.max_gradient_norm, or look at the oracle's answers"));
   }
+  if (IsSeeded(SeededFault::kBroadcastOff)) return absl::OkStatus();
   if (counters_.steps % options_.publish_every_steps != 0) return absl::OkStatus();
   return Publish();
 }
