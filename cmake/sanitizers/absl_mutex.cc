@@ -68,11 +68,34 @@ bool absl::Mutex::AwaitWithDeadline(const absl::Condition& condition,
   });
 }
 
-bool absl::Mutex::AwaitWithTimeout(const absl::Condition& condition,
-                                   absl::Duration timeout) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-  return Reacquire(this, [&] {
-    return PassOn<bool>("_ZN4absl7debian35Mutex16AwaitWithTimeoutERKNS0_9ConditionENS0_8DurationE",
-                        this, &condition, timeout);
+void absl::Mutex::LockWhen(const absl::Condition& condition) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  __tsan_mutex_pre_lock(this, 0);
+  PassOn<void>("_ZN4absl7debian35Mutex8LockWhenERKNS0_9ConditionE", this, &condition);
+  __tsan_mutex_post_lock(this, 0, 0);
+}
+
+bool absl::Mutex::LockWhenWithDeadline(const absl::Condition& condition,
+                                       absl::Time deadline) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  __tsan_mutex_pre_lock(this, 0);
+  const bool holds =
+      PassOn<bool>("_ZN4absl7debian35Mutex20LockWhenWithDeadlineERKNS0_9ConditionENS0_4TimeE", this,
+                   &condition, deadline);
+  __tsan_mutex_post_lock(this, 0, 0);
+  return holds;
+}
+
+// What has a timeout is not here: it calls what has a deadline, and ends up in these.
+
+void absl::CondVar::Wait(absl::Mutex* mutex) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  Reacquire(mutex,
+            [&] { PassOn<void>("_ZN4absl7debian37CondVar4WaitEPNS0_5MutexE", this, mutex); });
+}
+
+bool absl::CondVar::WaitWithDeadline(absl::Mutex* mutex,
+                                     absl::Time deadline) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  return Reacquire(mutex, [&] {
+    return PassOn<bool>("_ZN4absl7debian37CondVar16WaitWithDeadlineEPNS0_5MutexENS0_4TimeE", this,
+                        mutex, deadline);
   });
 }
 

@@ -3,15 +3,17 @@
 
 extern "C" {
 
-// LibTorch and its OpenMP runtime are not instrumented: what they do among themselves looks like
-// races.
+// LibTorch and its OpenMP runtime, and the web server of the metrics, are not instrumented: what
+// they do among themselves looks like races.
 const char* __tsan_default_suppressions() {
   return "called_from_lib:libgomp.so\n"
          "called_from_lib:libtorch_cpu.so\n"
          "called_from_lib:libc10.so\n"
          "race:libgomp.so\n"
          "race:libtorch_cpu.so\n"
-         "race:libc10.so\n";
+         "race:libc10.so\n"
+         "race:libprometheus-cpp-pull.so\n"
+         "race:libcivetweb.so\n";
 }
 
 const char* __tsan_default_options() { return "history_size=7:second_deadlock_stack=1"; }
