@@ -236,11 +236,12 @@ class Broadcast {
 void RunBroadcast(const std::string& size, int64_t bytes) {
   BareStream bare(static_cast<size_t>(bytes));
   Broadcast broadcast(bytes);
+  const double mebibytes = static_cast<double>(bytes) / (1 << 20);
   const std::vector<benchmarks::Rate> rates = benchmarks::MeasureAlternating(
-      {{absl::StrCat(size, ", ceiling: bare stream and sha256"), "broadcasts",
-        [&] { return bare.Broadcast(); }},
+      {{absl::StrCat(size, ", ceiling: bare stream and sha256"), "MiB",
+        [&] { return mebibytes * bare.Broadcast(); }},
        {absl::StrCat(size, ", snapshot to ", absl::GetFlag(FLAGS_subscribers), " subscribers"),
-        "broadcasts", [&] { return broadcast.OneSnapshot(); }}},
+        "MiB", [&] { return mebibytes * broadcast.OneSnapshot(); }}},
       absl::GetFlag(FLAGS_seconds), absl::GetFlag(FLAGS_rounds));
   for (const benchmarks::Rate& rate : rates) benchmarks::Print(rate);
   const double times = RatioOf(rates[0], rates[1]).Median();
@@ -345,6 +346,7 @@ void RunWatchers() {
     latencies.Publishing(first + static_cast<uint64_t>(i));
     learner.Publish();
     latencies.AwaitNotices(static_cast<size_t>(i) * static_cast<size_t>(watchers));
+    absl::SleepFor(2 * WeightsServiceOptions().min_notice_interval);  // Pacing is not latency.
   }
   PrintMicroseconds(absl::StrCat("publish to notice, ", watchers, " watchers:"),
                     latencies.microseconds());

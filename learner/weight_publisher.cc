@@ -131,9 +131,10 @@ absl::Status WeightPublisher::Flush(absl::Time deadline) {
   absl::MutexLock lock(&mu_);
   auto settled = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
     if (!fenced_.ok() || !failed_.ok()) return true;
+    const HeldSnapshot* newest = stored_.get();
     return waiting_ == nullptr && !storing_ &&
            std::all_of(holders_.begin(), holders_.end(),
-                       [&](const auto& holder) { return holder->pushed == stored_; });
+                       [newest](const auto& holder) { return holder->pushed.get() == newest; });
   };
   const bool in_time = mu_.AwaitWithDeadline(absl::Condition(&settled), deadline);
   if (!fenced_.ok()) return fenced_;
