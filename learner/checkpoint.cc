@@ -133,7 +133,12 @@ absl::Status CheckOwner(const v1::CheckpointManifest& manifest, const std::strin
   absl::Status status =
       check("environment", manifest.environment_fingerprint(), owner.environment_fingerprint);
   if (!status.ok()) return status;
-  return check("run", manifest.run_id(), owner.run_id);
+  status = check("run", manifest.run_id(), owner.run_id);
+  // Raw values of two oracles don't mix in one replay, nor do log-rewards of two shapings.
+  if (status.ok())
+    status = check("oracle", manifest.reward_fingerprint(), owner.reward_fingerprint);
+  if (!status.ok()) return status;
+  return check("reward_shaping", manifest.reward_shaping_hash(), owner.reward_shaping_hash);
 }
 
 absl::StatusOr<Checkpoint> ReadCheckpoint(const FileSystem& file_system, const std::string& path) {

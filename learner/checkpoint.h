@@ -34,8 +34,10 @@ int64_t FindCounter(const v1::CheckpointManifest& manifest, const std::string& n
 
 // Whom a checkpoint must belong to. An empty string asks for nothing.
 struct CheckpointOwner {
-  std::string run_id;
-  std::string environment_fingerprint;
+  std::string run_id = {};
+  std::string environment_fingerprint = {};
+  std::string reward_fingerprint = {};
+  std::string reward_shaping_hash = {};
 };
 
 // FAILED_PRECONDITION names what the checkpoint belongs to and what was expected.

@@ -1,5 +1,9 @@
 #include "learner/learner_options.h"
 
+#include <algorithm>
+
+#include "runtime/components/sampling.h"
+
 namespace anabranch {
 namespace {
 
@@ -33,6 +37,24 @@ TrainingStepOptions TrainingStepOptionsFromConfig(const v1::LearnerConfig& confi
       schedule.decay_steps() == 0 ? config.max_steps() : schedule.decay_steps());
   options.learning_rate.final_fraction = schedule.final_fraction();
   return options;
+}
+
+std::vector<std::string> LossTablesFromConfig(const v1::ReplayConfig& config) {
+  std::vector<std::string> tables;
+  for (const v1::TableShare& share : MixtureFromConfig(config)) {
+    std::string& name = tables.emplace_back();
+    for (const v1::ReplayTableConfig& table : config.tables()) {
+      if (table.name() == share.table() && table.priority() == v1::REPLAY_PRIORITY_LOSS) {
+        name = table.name();
+      }
+    }
+  }
+  return tables;
+}
+
+bool HasLossTables(const v1::ReplayConfig& config) {
+  const std::vector<std::string> tables = LossTablesFromConfig(config);
+  return std::any_of(tables.begin(), tables.end(), [](const auto& name) { return !name.empty(); });
 }
 
 }  // namespace anabranch

@@ -2,6 +2,9 @@
 #ifndef ANABRANCH_LEARNER_LEARNER_OPTIONS_H_
 #define ANABRANCH_LEARNER_LEARNER_OPTIONS_H_
 
+#include <string>
+#include <vector>
+
 #include "anabranch/v1/config.pb.h"
 #include "learner/training_step.h"
 
@@ -9,6 +12,11 @@ namespace anabranch {
 
 // Of a configuration whose defaults are filled in.
 TrainingStepOptions TrainingStepOptionsFromConfig(const v1::LearnerConfig& config);
+
+// The tables of the learner's mixture whose priorities are losses, each in its place; "" for
+// others.
+std::vector<std::string> LossTablesFromConfig(const v1::ReplayConfig& config);
+bool HasLossTables(const v1::ReplayConfig& config);
 
 }  // namespace anabranch
 

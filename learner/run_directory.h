@@ -15,6 +15,7 @@ namespace anabranch {
 inline constexpr char kConfigFile[] = "config.yaml";
 inline constexpr char kMetricsFile[] = "metrics.jsonl";
 inline constexpr char kSummaryFile[] = "summary.json";
+inline constexpr char kGenerationFile[] = "generation";  // Of a cluster's learner.
 inline constexpr char kCheckpointsDirectory[] = "checkpoints";
 
 // Names within a checkpoint.

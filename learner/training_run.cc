@@ -136,6 +136,12 @@ Json TrainingRun::MetricsLine() const {
       learner_.rate_factor() * options_.config.learner().optimizer().learning_rate();
   line["gradient_norm"] = last_result_.gradient_norm;
   line["non_finite_batches"] = learner_.counters().non_finite;
+  line["illegal_trajectories"] = learner_.counters().illegal;
+  const VersionLag& lag = learner_.version_lag();
+  line["version_lag_mean"] = lag.Mean();
+  line["version_lag_p99"] = lag.Quantile(0.99);
+  line["version_lag_max"] = lag.Max();
+  line["older_generation_trajectories"] = lag.older_generations();
   const LearnerTimes times = learner_.times();
   line["learner_seconds"] =
       Json{{"sample_wait", times.sample},  {"decode", times.decode},

@@ -20,23 +20,6 @@ absl::Status ReplayServiceOptions::Validate() const {
   return absl::OkStatus();
 }
 
-std::vector<v1::TableShare> MixtureFromConfig(const v1::ReplayConfig& config) {
-  std::vector<v1::TableShare> mixture;
-  for (const v1::ReplayShareConfig& share : config.sampling()) {
-    v1::TableShare& entry = mixture.emplace_back();
-    entry.set_table(share.table());
-    entry.set_share(share.share());
-    entry.set_yields(v1::YIELD_KIND_TRAJECTORIES);
-  }
-  if (mixture.empty() && config.tables_size() == 1) {
-    v1::TableShare& entry = mixture.emplace_back();
-    entry.set_table(config.tables(0).name());
-    entry.set_share(1);
-    entry.set_yields(v1::YIELD_KIND_TRAJECTORIES);
-  }
-  return mixture;
-}
-
 ReplayServiceOptions ReplayServiceOptions::FromConfig(const v1::RunConfig& config,
                                                       std::string run_id,
                                                       std::string environment_fingerprint) {

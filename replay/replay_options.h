@@ -12,6 +12,7 @@
 #include "anabranch/v1/config.pb.h"
 #include "anabranch/v1/replay.pb.h"
 #include "replay/replay_table.h"
+#include "runtime/components/sampling.h"
 
 namespace anabranch {
 
@@ -36,9 +37,6 @@ struct ReplayServiceOptions {
   static ReplayServiceOptions FromConfig(const v1::RunConfig& config, std::string run_id,
                                          std::string environment_fingerprint);
 };
-
-// The learner's mixture of tables in the same configuration.
-std::vector<v1::TableShare> MixtureFromConfig(const v1::ReplayConfig& config);
 
 }  // namespace anabranch
 

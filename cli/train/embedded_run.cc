@@ -7,8 +7,10 @@
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
 #include "cli/train/lock_step_insert.h"
+#include "learner/device.h"
 #include "learner/learner_options.h"
 #include "learner/run_directory.h"
+#include "runtime/components/sampling.h"
 #include "runtime/config.h"
 
 namespace anabranch {
@@ -35,29 +37,13 @@ int64_t RolloutTrajectories(const v1::RunConfig& config) {
                                                    : config.learner().batch_trajectories();
 }
 
-// Raw values of two oracles don't mix in one replay.
-absl::Status CheckOracle(const Checkpoint& checkpoint, const RewardFunction& reward) {
-  const std::string& theirs = checkpoint.manifest.reward_fingerprint();
-  if (theirs == reward.fingerprint()) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(
-      "checkpoint ", checkpoint.path, " has raw values of oracle '", theirs, "', this run has '",
-      reward.fingerprint(), "'; begin a new run with another --out"));
-}
-
-absl::Status CheckDevice(const v1::RunConfig& config) {
-  if (config.device() == "auto" || config.device() == "cpu") return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(
-      "device is ", config.device(), ", and this binary trains on the CPU; write cpu or auto"));
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<EmbeddedRun>> EmbeddedRun::Create(EmbeddedRunOptions options,
                                                                  FileSystem* file_system,
                                                                  Progress* progress) {
   auto run = absl::WrapUnique(new EmbeddedRun(std::move(options), file_system, progress));
-  absl::Status status = CheckDevice(run->config_);
-  if (!status.ok()) return status;
+  absl::Status status;
   if (run->options_.components.has_value()) {
     run->components_ = *std::move(run->options_.components);
   } else {
@@ -65,6 +51,9 @@ absl::StatusOr<std::unique_ptr<EmbeddedRun>> EmbeddedRun::Create(EmbeddedRunOpti
     if (!components.ok()) return components.status();
     run->components_ = *std::move(components);
   }
+  auto device = OpenDevice(run->config_.device());
+  if (!device.ok()) return device.status();
+  run->device_ = device->device;
   if (status = run->OpenDirectory(); !status.ok()) return status;
   const std::string config_yaml = PrintRunConfig(run->config_);
   run->MakeIdentity(config_yaml);
@@ -102,9 +91,8 @@ absl::Status EmbeddedRun::OpenDirectory() {
     if (!opened.ok()) return opened.status();
     for (const std::string& warning : opened->warnings) progress_->Note("warning: " + warning);
     const std::string& fingerprint = components_.environment->spec().fingerprint;
-    absl::Status status =
-        CheckOwner(opened->checkpoint.manifest, opened->checkpoint.path, {"", fingerprint});
-    if (status.ok()) status = CheckOracle(opened->checkpoint, *components_.reward);
+    absl::Status status = CheckOwner(opened->checkpoint.manifest, opened->checkpoint.path,
+                                     {"", fingerprint, components_.reward->fingerprint(), ""});
     if (!status.ok()) return status;
     resumed_ = std::move(opened->checkpoint);
     if (!same_directory) status = CheckNoNewer();
@@ -178,27 +166,28 @@ absl::Status EmbeddedRun::MakeServices() {
 }
 
 absl::Status EmbeddedRun::MakeLearner() {
-  auto model = components_.MakeModel(config_);
+  auto model = components_.MakeModel(config_, device_);
   if (!model.ok()) return model.status();
   model_ = *std::move(model);
   LearnerOptions options;
   options.identity = identity_;
   options.training = TrainingStepOptionsFromConfig(config_.learner());
   options.publish_every_steps = static_cast<int64_t>(config_.learner().publish_every_steps());
+  options.loss_tables = LossTablesFromConfig(config_.replay());
   auto learner = Learner::Create(options, *components_.environment, model_, *components_.objective,
                                  *components_.shaping, weights_);
   if (!learner.ok()) return learner.status();
   learner_ = *std::move(learner);
   modes_ = std::make_unique<ModeCounter>(*components_.environment, *components_.reward);
   learner_->CountModes(modes_.get());
-  v1::SampleOpening opening;
-  *opening.mutable_handshake() = MakeHandshake();
-  for (v1::TableShare& share : MixtureFromConfig(config_.replay())) {
-    *opening.add_mixture() = std::move(share);
+  if (HasLossTables(config_.replay())) {
+    PriorityUpdaterOptions priorities;
+    priorities.handshake = MakeHandshake();
+    priorities.synchronous = options_.deterministic;
+    priorities_ = std::make_unique<PriorityUpdater>(std::move(priorities), *replay_);
+    learner_->SendPriorities(priorities_.get());
   }
-  opening.set_consumer_group("learner");
-  opening.set_batch_trajectories(config_.learner().batch_trajectories());
-  auto samples = replay_->OpenSample(opening);
+  auto samples = replay_->OpenSample(SampleOpeningFromConfig(config_, MakeHandshake()));
   if (!samples.ok()) return samples.status();
   learner_->SetSamples(*std::move(samples));
   auto evaluator = RunEvaluator::Create(components_, config_, model_.policy->observation(), *modes_,

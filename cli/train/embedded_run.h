@@ -103,8 +103,10 @@ class EmbeddedRun final : private TrainingHost {
   std::unique_ptr<RewardService> reward_;
   std::unique_ptr<ReplayService> replay_;
   InProcessWeights weights_;
-  Model model_;  // The learner's.
+  at::Device device_ = at::kCPU;  // The learner's.
+  Model model_;                   // The learner's.
   std::unique_ptr<ModeCounter> modes_;
+  std::unique_ptr<PriorityUpdater> priorities_;  // Null where no table's priorities are losses.
   std::unique_ptr<Learner> learner_;
   std::unique_ptr<Actor> actor_;
   std::unique_ptr<RunEvaluator> evaluator_;

@@ -2,7 +2,9 @@
 
 #include <ATen/Functions.h>
 
+#include <algorithm>
 #include <cmath>
+#include <iostream>
 #include <limits>
 #include <memory>
 #include <string>
@@ -13,6 +15,7 @@
 #include "gflownet/objective/var_grad.h"
 #include "gflownet/rollout/rollout.h"
 #include "gtest/gtest.h"
+#include "learner/device.h"
 
 namespace anabranch {
 namespace {
@@ -95,6 +98,91 @@ TEST_F(TrainingStepTest, VarGradReportsItsEstimateOfLogZ) {
   auto again =
       TrainingStep({}, *grid_, model, objective).Run(trajectories_, std::vector<float>(16, 7.0f));
   EXPECT_NEAR(again->log_z - low->log_z, 7.0, 0.2);  // One step apart.
+}
+
+// A step on another device than the fused one's: on CUDA where there is a device, otherwise by the
+// same tensor operations on the CPU.
+struct TensorPath {
+  explicit TensorPath(const Environment& environment, ModelOptions model_options, bool log_z) {
+    const auto opened = OpenDevice("auto");
+    EXPECT_TRUE(opened.ok()) << opened.status();
+    std::cout << "tensor path on " << opened->device << "\n";
+    model_options.mlp.reference = true;
+    model_options.with_log_z = log_z;
+    model = *MakeModel(model_options, environment.spec(), opened->device);
+    options.reference = true;
+  }
+  Model model;
+  TrainingStepOptions options;
+};
+
+// Paths to cells drawn uniformly, so that all lengths occur.
+Trajectories UniformPaths(const Environment& environment, Policy& policy, RandomStream& random) {
+  std::vector<std::string> cells;
+  const StateSpace& space = *environment.state_space();
+  for (int i = 0; i < 16; ++i) {
+    const auto cell = static_cast<int64_t>(random.NextBelow(space.num_states()));
+    environment.AppendObjects(*space.States(cell, cell + 1), cells);
+  }
+  Trajectories trajectories;
+  EXPECT_TRUE(Rollout(environment, policy).Backward(cells, random, trajectories).ok());
+  return trajectories;
+}
+
+TEST_F(TrainingStepTest, TheTensorPathHasTheFusedPathsLossesOver100Steps) {
+  ModelOptions options;
+  options.mlp.hidden_width = 32;
+  TensorPath other(*grid_, options, /*log_z=*/true);
+  // Clipping and decay, so that all of Adam is in play.
+  TrainingStepOptions fused_options;
+  fused_options.adam.max_gradient_norm = 5;
+  fused_options.adam.weight_decay = 0.01;
+  other.options.adam = fused_options.adam;
+  TrainingStep fused(fused_options, *grid_, model_, balance_);
+  TrainingStep tensors(other.options, *grid_, other.model, balance_);
+  RandomStream random(3, 3);
+  for (int i = 0; i < 100; ++i) {
+    const Trajectories batch = UniformPaths(*grid_, *model_.policy, random);
+    std::vector<float> log_rewards;
+    for (int j = 0; j < 16; ++j)
+      log_rewards.push_back(-3 * static_cast<float>(random.NextUniform()));
+    auto a = fused.Run(batch, log_rewards);
+    auto b = tensors.Run(batch, log_rewards);
+    ASSERT_TRUE(a.ok() && b.ok()) << a.status() << b.status();
+    ASSERT_TRUE(a->applied && b->applied);
+    ASSERT_NEAR(a->loss, b->loss, 1e-4 * std::max(1.0, a->loss)) << "step " << i;
+    ASSERT_NEAR(a->gradient_norm, b->gradient_norm, 1e-3 * std::max(1.0, a->gradient_norm));
+    for (int j = 0; j < 16; ++j) {
+      ASSERT_NEAR(a->trajectory_loss[j], b->trajectory_loss[j],
+                  1e-3 * std::max(1.0f, a->trajectory_loss[j]));
+    }
+  }
+  EXPECT_NEAR(model_.LogZ().item<float>(), other.model.LogZ().item<float>(), 1e-3);
+}
+
+TEST_F(TrainingStepTest, TheTensorPathSkipsALossThatIsNotFinite) {
+  TensorPath other(*grid_, {}, /*log_z=*/true);
+  TrainingStep step(other.options, *grid_, other.model, balance_);
+  const at::Tensor before = other.model.parameters->values().clone();
+  log_rewards_.assign(16, 3e38f);
+  auto result = step.Run(trajectories_, log_rewards_);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_FALSE(result->applied);
+  EXPECT_TRUE(at::equal(other.model.parameters->values(), before));
+  EXPECT_EQ(step.optimizer().step(), 0);
+  log_rewards_.assign(16, 0.0f);
+  EXPECT_TRUE(step.Run(trajectories_, log_rewards_)->applied);
+}
+
+TEST_F(TrainingStepTest, TheTensorPathReportsVarGradsEstimateOfLogZ) {
+  TensorPath other(*grid_, {}, /*log_z=*/false);
+  const VarGrad objective;
+  TrainingStep step(other.options, *grid_, other.model, objective);
+  auto low = step.Run(trajectories_, std::vector<float>(16, 0.0f));
+  ASSERT_TRUE(low.ok()) << low.status();
+  auto high = TrainingStep(other.options, *grid_, other.model, objective)
+                  .Run(trajectories_, std::vector<float>(16, 7.0f));
+  EXPECT_NEAR(high->log_z - low->log_z, 7.0, 0.2);  // One step apart.
 }
 
 }  // namespace
