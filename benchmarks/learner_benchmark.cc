@@ -18,6 +18,7 @@
 #include "gflownet/objective/trajectory_balance.h"
 #include "gflownet/policy/model.h"
 #include "gflownet/rollout/rollout.h"
+#include "learner/device.h"
 #include "learner/training_step.h"
 
 ABSL_FLAG(int, dimensions, 4, "dimensions of the grid");
@@ -25,7 +26,7 @@ ABSL_FLAG(int, side, 8, "cells along each dimension");
 ABSL_FLAG(int, batch, 16, "trajectories in a step");
 ABSL_FLAG(int, width, 256, "hidden width; there are two hidden layers");
 ABSL_FLAG(int, threads, 1, "LibTorch's threads");
-ABSL_FLAG(std::string, device, "cpu", "where the model lies: cpu or cuda:N");
+ABSL_FLAG(std::string, device, "cpu", "where the model lies: cpu, cuda:N or auto");
 ABSL_FLAG(double, seconds, 1.0, "seconds of each workload in each round");
 ABSL_FLAG(int, rounds, 5, "rounds");
 ABSL_FLAG(bool, json, false, "print one JSON object instead of text");
@@ -101,7 +102,12 @@ int Main() {
     std::fprintf(stderr, "give a grid of at most 50 million cells\n");
     return 2;
   }
-  const at::Device device(absl::GetFlag(FLAGS_device));
+  const auto opened = OpenDevice(absl::GetFlag(FLAGS_device));
+  if (!opened.ok()) {
+    std::fprintf(stderr, "%s\n", opened.status().ToString().c_str());
+    return 2;
+  }
+  const at::Device device = opened->device;
   Trainer fused(**grid, false, device), reference(**grid, true, device);
   const std::vector<Rate> rates = MeasureAlternating(
       {{"training step", "steps", [&] { return fused.Step(); }},

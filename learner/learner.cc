@@ -11,18 +11,6 @@
 #include "learner/catch_exceptions.h"
 
 namespace anabranch {
-absl::Status LearnerOptions::Validate() const {
-  if (identity.run_id.empty() || identity.environment_fingerprint.empty()) {
-    return absl::InvalidArgumentError("a learner needs run_id and environment_fingerprint");
-  }
-  if (generation < 1) return absl::InvalidArgumentError("generation is 0; the first is 1");
-  if (publish_every_steps < 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("learner.publish_every_steps is ", publish_every_steps, "; give at least 1"));
-  }
-  return training.Validate();
-}
-
 absl::StatusOr<std::unique_ptr<Learner>> Learner::Create(const LearnerOptions& options,
                                                          const Environment& environment,
                                                          Model& model, const Objective& objective,

@@ -20,31 +20,15 @@
 #include "learner/batch_pipeline.h"
 #include "learner/batch_preparer.h"
 #include "learner/checkpoint.h"
+#include "learner/learner_options.h"
 #include "learner/mode_counter.h"
 #include "learner/priority_updater.h"
 #include "learner/training_ledger.h"
 #include "learner/training_step.h"
 #include "learner/version_lag.h"
 #include "runtime/channels.h"
-#include "runtime/components/run_identity.h"
 
 namespace anabranch {
-
-struct LearnerOptions {
-  RunIdentity identity;
-  uint64_t generation = 1;  // Higher than that of any learner of this run before.
-  TrainingStepOptions training;
-  int64_t publish_every_steps = 1;
-  // So many batches in a row that can't be trained on end the run: it has diverged.
-  int64_t max_unusable_in_row = 100;
-  // A snapshot goes out once the next step has been made, or nothing is left to do, so that its
-  // copy waits for no device. Always so where the model isn't on the CPU.
-  bool publish_behind = false;
-  // Tables whose priorities are losses, by their place in the sampled mixture; "" for others.
-  std::vector<std::string> loss_tables;
-
-  absl::Status Validate() const;
-};
 
 // Counted since the run began.
 struct LearnerCounters {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "runtime/components/sampling.h"
 
 namespace anabranch {
@@ -19,6 +20,18 @@ LearningRateSchedule ScheduleFromConfig(v1::LearningRateSchedule kind) {
 }
 
 }  // namespace
+
+absl::Status LearnerOptions::Validate() const {
+  if (identity.run_id.empty() || identity.environment_fingerprint.empty()) {
+    return absl::InvalidArgumentError("a learner needs run_id and environment_fingerprint");
+  }
+  if (generation < 1) return absl::InvalidArgumentError("generation is 0; the first is 1");
+  if (publish_every_steps < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("learner.publish_every_steps is ", publish_every_steps, "; give at least 1"));
+  }
+  return training.Validate();
+}
 
 TrainingStepOptions TrainingStepOptionsFromConfig(const v1::LearnerConfig& config) {
   const v1::OptimizerConfig& optimizer = config.optimizer();

@@ -28,7 +28,7 @@ class LearnerFixture : public testing::Test {
     ConfigOverrides overrides;
     overrides.flags = std::move(flags);
     auto config = ParseRunConfig(R"(
-environment: {hypergrid: {dimensions: 2, side: 4}}
+environment: {hypergrid: {dimensions: 2, side: 8}}
 policy: {mlp: {hidden_layers: 1, hidden_width: 8}}
 learner: {batch_trajectories: 8}
 )",

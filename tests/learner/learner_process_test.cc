@@ -268,7 +268,7 @@ TEST_F(LearnerProcessTest, AnotherOracleOrShapingIsRefusedByName) {
     ConfigOverrides overrides;
     overrides.flags = changed;
     config_ = *ParseRunConfig(
-        "environment: {hypergrid: {dimensions: 2, side: 4}}\n"
+        "environment: {hypergrid: {dimensions: 2, side: 8}}\n"
         "policy: {mlp: {hidden_layers: 1, hidden_width: 8}}\n",
         "test.yaml", overrides);
     const absl::Status status = Create().status();
