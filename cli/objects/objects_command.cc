@@ -10,11 +10,9 @@
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "cli/objects/object_source.h"
 #include "cli/objects/object_writer.h"
-#include "learner/run_directory.h"
-#include "replay/replay_options.h"
 #include "replay/replay_service.h"
-#include "runtime/file_system.h"
 
 namespace anabranch {
 namespace {
@@ -34,9 +32,10 @@ void Declare(CLI::App& app, Flags& flags) {
   static const std::map<std::string, ObjectFormat> kFormats = {{"table", ObjectFormat::kTable},
                                                                {"csv", ObjectFormat::kCsv},
                                                                {"jsonl", ObjectFormat::kJsonLines}};
-  app.add_option("run", flags.path,
-                 "A run's directory (its newest checkpoint is read), or one "
-                 "checkpoint")
+  app.add_option(
+         "run", flags.path,
+         "A run's directory (its newest checkpoint is read; of a cluster its replay server, "
+         "or what that has saved), or one checkpoint")
       ->required();
   app.add_option("--top", flags.top, "How many objects, by log-reward")
       ->capture_default_str()
@@ -53,31 +52,15 @@ void Declare(CLI::App& app, Flags& flags) {
       "Policies are told as generation.version: the learner's start and the snapshot within it.");
 }
 
-// The replay server of the checkpoint, in this process.
-absl::StatusOr<std::unique_ptr<ReplayService>> RestoreReplay(const Checkpoint& checkpoint) {
-  const auto state = checkpoint.files.find(kReplayFile);
-  if (state == checkpoint.files.end()) {
-    return absl::DataLossError(absl::StrCat(checkpoint.path, " has no ", kReplayFile));
-  }
-  auto replay = ReplayService::Create(
-      ReplayServiceOptions::FromConfig(checkpoint.manifest.config(), checkpoint.manifest.run_id(),
-                                       checkpoint.manifest.environment_fingerprint()));
-  if (!replay.ok()) return replay.status();
-  if (absl::Status status = (*replay)->Restore(state->second); !status.ok()) return status;
-  return replay;
-}
-
 // Page after page, so that millions never lie in memory twice.
-absl::Status WriteObjects(ReplayService& replay, const v1::CheckpointManifest& manifest,
-                          int64_t wanted, ObjectWriter& writer) {
+absl::Status WriteObjects(const ObjectSource& source, int64_t wanted, ObjectWriter& writer) {
   v1::QueryObjectsRequest request;
-  request.mutable_handshake()->set_run_id(manifest.run_id());
-  request.mutable_handshake()->set_environment_fingerprint(manifest.environment_fingerprint());
+  *request.mutable_handshake() = source.handshake;
   request.mutable_query()->set_order(v1::OBJECT_ORDER_LOG_REWARD);
   int64_t written = 0;
   do {
     request.set_limit(std::min<uint64_t>(ReplayService::kMaxPage, wanted - written));
-    auto page = replay.QueryObjects(request);
+    auto page = source.replay->QueryObjects(request);
     if (!page.ok()) return page.status();
     writer.WritePage(page->objects(), written + 1);
     written += page->objects().object_lengths_size();
@@ -87,12 +70,9 @@ absl::Status WriteObjects(ReplayService& replay, const v1::CheckpointManifest& m
 }
 
 absl::Status Run(const Flags& flags, std::ostream& out, std::ostream& err) {
-  auto opened = OpenRun(*PosixFileSystem(), flags.path);
-  if (!opened.ok()) return opened.status();
-  for (const std::string& warning : opened->warnings) err << "anabranch: " << warning << std::endl;
-  const v1::CheckpointManifest& manifest = opened->checkpoint.manifest;
-  auto replay = RestoreReplay(opened->checkpoint);
-  if (!replay.ok()) return replay.status();
+  auto source = OpenObjectSource(flags.path);
+  if (!source.ok()) return source.status();
+  for (const std::string& warning : source->warnings) err << "anabranch: " << warning << std::endl;
   std::ofstream file;
   if (!flags.output.empty()) {
     file.open(flags.output, std::ios::binary | std::ios::trunc);
@@ -102,11 +82,9 @@ absl::Status Run(const Flags& flags, std::ostream& out, std::ostream& err) {
     }
   }
   std::ostream& target = flags.output.empty() ? out : file;
-  const auto writer = ObjectWriter::Create(
-      flags.format,
-      {manifest.run_id(), manifest.config().seed(), manifest.environment_fingerprint()}, target);
+  const auto writer = ObjectWriter::Create(flags.format, source->provenance, target);
   const int64_t wanted = flags.all ? std::numeric_limits<int64_t>::max() : flags.top;
-  if (absl::Status status = WriteObjects(**replay, manifest, wanted, *writer); !status.ok()) {
+  if (absl::Status status = WriteObjects(*source, wanted, *writer); !status.ok()) {
     return status;
   }
   if (!target.flush()) {
