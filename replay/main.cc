@@ -1,8 +1,6 @@
 // anabranch-replay: keeps trajectories for learners, and objects for people.
-#include <grpcpp/impl/service_type.h>
-
+#include <memory>
 #include <string>
-#include <vector>
 
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
@@ -12,6 +10,8 @@
 #include "replay/replay_process.h"
 #include "replay/replay_rpc.h"
 #include "runtime/rpc/role_process.h"
+#include "runtime/rpc/weight_store.h"
+#include "runtime/rpc/weights_service.h"
 
 namespace anabranch {
 namespace {
@@ -19,15 +19,24 @@ namespace {
 constexpr absl::Duration kDrainTimeout = absl::Seconds(10);  // For leases to be acknowledged.
 constexpr absl::Duration kStopTimeout = absl::Seconds(2);    // For streams to hear of it.
 
+// The newest weights, kept for actors that start while the learner is away.
+absl::StatusOr<std::unique_ptr<WeightStore>> MakeWeightStore(const ReplayService& replay) {
+  WeightStoreOptions options;
+  options.run_id = replay.options().run_id;
+  options.environment_fingerprint = replay.options().environment_fingerprint;
+  return WeightStore::Create(options);
+}
+
 // Takes nothing more in, lets learners finish, and keeps the rest.
 absl::Status End(const std::string& directory, ReplayProcess& replay, ReplayRpc& rpc,
-                 RoleServer& server, Log& log) {
+                 WeightsService& weights, RoleServer& server, Log& log) {
   server.rpc().SetNotServing(v1::ROLE_STATE_DRAINING, "draining");
   log.Info("draining: waiting for learners to acknowledge what they hold");
   const absl::Status drained = rpc.Drain(absl::Now() + kDrainTimeout);
   if (!drained.ok()) {
     log.Warning(absl::StrCat(drained.message(), "; it is handed out again after a restart"));
   }
+  weights.Shutdown();
   server.rpc().Stop(kStopTimeout);
   const absl::Status saved = SaveReplayProcess(replay, directory, *PosixFileSystem());
   if (saved.ok() && !directory.empty()) log.Info("saved", {{"state", directory}});
@@ -51,16 +60,21 @@ absl::Status Run(RoleContext& context, const std::string& directory) {
   if (absl::Status status = rpc_options.Validate(); !status.ok()) return status;
   ReplayRpc rpc(*replay->service, rpc_options);
   ExportReplayMetrics(*replay->service, context.metrics());
-  const std::vector<grpc::Service*> services = {&rpc};
-  auto server = context.Serve(services, [&](v1::GetStatusResponse& response) {
+  auto store = MakeWeightStore(*replay->service);
+  if (!store.ok()) return store.status();
+  WeightsService weights(**store, WeightsServiceOptions(), context.log());
+  auto server = context.Serve({&rpc, &weights}, [&](v1::GetStatusResponse& response) {
     DescribeReplay(*replay->service, response);
+    if (const auto newest = (*store)->Newest(); newest != nullptr) {
+      *response.mutable_policy() = newest->manifest.policy();
+    }
   });
   if (!server.ok()) return server.status();
   (*server)->rpc().SetServing();
   context.log().Info(replay->restored ? "serving what was restored" : "serving",
                      {{"address", (*server)->rpc().address()}});
   context.shutdown().Await();
-  return End(directory, *replay, rpc, **server, context.log());
+  return End(directory, *replay, rpc, weights, **server, context.log());
 }
 
 }  // namespace
@@ -76,8 +90,6 @@ int main(int argc, char** argv) {
     app.add_option("--state", directory,
                    "Directory where everything is saved at the end, and restored from at start");
   };
-  program.run = [&](anabranch::RoleContext& context) {
-    return anabranch::Run(context, directory);
-  };
+  program.run = [&](anabranch::RoleContext& context) { return anabranch::Run(context, directory); };
   return anabranch::RunRole(argc, argv, program);
 }

@@ -96,8 +96,8 @@ void ExportReplayMetrics(ReplayService& service, Metrics& metrics) {
       metrics.Gauge("anabranch_replay_objects", "Distinct terminal objects held.");
   prometheus::Gauge& leases =
       metrics.Gauge("anabranch_replay_leases", "Batches leased and not yet acknowledged.");
-  prometheus::Counter& expired = metrics.Counter(
-      "anabranch_replay_expired_leases_total", "Leases that nobody acknowledged in time.");
+  prometheus::Counter& expired = metrics.Counter("anabranch_replay_expired_leases_total",
+                                                 "Leases that nobody acknowledged in time.");
   metrics.OnScrape([&service, tables, &objects, &leases, &expired] {
     const auto info = service.GetInfo({});
     if (!info.ok()) return;

@@ -19,10 +19,9 @@ absl::StatusOr<std::string> RunOf(const ReplayProcessOptions& options,
     return options.run_id.empty() ? FreshRunId(options.config.run_name()) : options.run_id;
   }
   if (!options.run_id.empty() && options.run_id != saved->run_id) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("--run-id is \"", options.run_id, "\", but \"", options.state_directory,
-                     "\" holds run \"", saved->run_id,
-                     "\"; leave --run-id out to go on with that, or give another --state"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "--run-id is \"", options.run_id, "\", but \"", options.state_directory, "\" holds run \"",
+        saved->run_id, "\"; leave --run-id out to go on with that, or give another --state"));
   }
   return saved->run_id;
 }
@@ -45,8 +44,8 @@ absl::StatusOr<ReplayProcess> MakeReplayProcess(const ReplayProcessOptions& opti
   }
   auto run_id = RunOf(options, saved);
   if (!run_id.ok()) return run_id.status();
-  ReplayServiceOptions service_options = ReplayServiceOptions::FromConfig(
-      options.config, *run_id, (*environment)->spec().fingerprint);
+  ReplayServiceOptions service_options =
+      ReplayServiceOptions::FromConfig(options.config, *run_id, (*environment)->spec().fingerprint);
   service_options.reward_shaping_hash = shaping->hash();
   service_options.server_incarnation = options.server_incarnation;
   service_options.clock = absl::Now;
@@ -55,10 +54,9 @@ absl::StatusOr<ReplayProcess> MakeReplayProcess(const ReplayProcessOptions& opti
   if (saved.has_value()) {
     const absl::Status restored = (*service)->Restore(saved->state);
     if (!restored.ok()) {
-      return absl::Status(
-          restored.code(),
-          absl::StrCat("\"", JoinPath(options.state_directory, kReplayStateFile),
-                       "\" can't be restored: ", restored.message()));
+      return absl::Status(restored.code(),
+                          absl::StrCat("\"", JoinPath(options.state_directory, kReplayStateFile),
+                                       "\" can't be restored: ", restored.message()));
     }
   }
   return ReplayProcess{*std::move(run_id), saved.has_value(), *std::move(service)};

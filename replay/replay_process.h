@@ -16,9 +16,9 @@
 namespace anabranch {
 
 struct ReplayProcessOptions {
-  v1::RunConfig config;           // Defaults filled in, validated.
-  std::string run_id;             // Empty: the state's, or a fresh one where there is no state.
-  std::string state_directory;    // Empty: nothing is restored, nothing saved.
+  v1::RunConfig config;             // Defaults filled in, validated.
+  std::string run_id;               // Empty: the state's, or a fresh one where there is no state.
+  std::string state_directory;      // Empty: nothing is restored, nothing saved.
   uint64_t server_incarnation = 0;  // Of this start, not 0.
 };
 

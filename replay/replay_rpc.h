@@ -39,8 +39,8 @@ class ReplayRpc final
 
   // No insert and no sample begins any more: streams end with UNAVAILABLE, reason DRAINING. Blocks
   // until all leases are acknowledged or released, for which sample streams stay open; at the
-  // deadline DEADLINE_EXCEEDED says how many are not. Either way all streams are ended then, and the
-  // service may be saved.
+  // deadline DEADLINE_EXCEEDED says how many are not. Either way all streams are ended then, and
+  // the service may be saved.
   absl::Status Drain(absl::Time deadline);
 
   // Blocks until no stream is open; false at the deadline.

@@ -76,8 +76,7 @@ absl::Status RpcInsertStream::Work() {
   Waiting next;
   absl::Status end;
   while (Next(next, end)) {
-    auto answer =
-        service_.Insert(client, std::move(next.batch), absl::InfiniteFuture(), &token_);
+    auto answer = service_.Insert(client, std::move(next.batch), absl::InfiniteFuture(), &token_);
     if (!answer.ok()) return answer.status();
     {
       absl::MutexLock lock(&mu_);

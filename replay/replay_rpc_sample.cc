@@ -52,8 +52,8 @@ absl::Status RpcSampleStream::Receive(v1::SampleRequest& request) {
     return absl::OkStatus();
   }
   absl::MutexLock lock(&mu_);
-  credits_ += std::min(request.credits().batches(),
-                       std::numeric_limits<uint64_t>::max() - credits_);
+  credits_ +=
+      std::min(request.credits().batches(), std::numeric_limits<uint64_t>::max() - credits_);
   return absl::OkStatus();
 }
 
@@ -103,8 +103,8 @@ absl::StatusOr<SampleSource> RpcSampleStream::Open() {
   response.mutable_opened()->set_server_incarnation(info->server_incarnation());
   response.mutable_opened()->set_lease_timeout_millis(absl::ToInt64Milliseconds(lease_timeout_));
   std::vector<uint64_t> dropped;
-  const uint64_t stream = leases_.Open(opening_.resumed_stream_id(), SpanOf(opening_.held_lease_ids()),
-                                       absl::Now(), dropped);
+  const uint64_t stream = leases_.Open(opening_.resumed_stream_id(),
+                                       SpanOf(opening_.held_lease_ids()), absl::Now(), dropped);
   if (!dropped.empty()) service_.Release(dropped);
   {
     absl::MutexLock lock(&mu_);
@@ -164,9 +164,8 @@ absl::Status RpcSampleStream::Work() {
   if (!source.ok()) return source.status();
   absl::Status end;
   while (TakeCredit(end)) {
-    auto batch =
-        service_.SampleLeased(*source->group, source->tables, source->batch_trajectories,
-                              absl::InfiniteFuture(), lease_timeout_, &token_);
+    auto batch = service_.SampleLeased(*source->group, source->tables, source->batch_trajectories,
+                                       absl::InfiniteFuture(), lease_timeout_, &token_);
     if (!batch.ok()) {
       if (!token_.cancelled()) AwaitEnd();
       absl::MutexLock lock(&mu_);

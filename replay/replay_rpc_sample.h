@@ -12,11 +12,11 @@
 
 namespace anabranch {
 
-// Draws a batch for each credit, one ahead of the one that is being written. Leases of a stream that
-// breaks stay, as the contract says: a lost connection doesn't make a batch come twice that was
-// trained on meanwhile. A client that half-closes is done: nothing more is drawn, and its leases are
-// released. When the server drains, a stream draws nothing more but hears acknowledgements until it
-// is ended.
+// Draws a batch for each credit, one ahead of the one that is being written. Leases of a stream
+// that breaks stay, as the contract says: a lost connection doesn't make a batch come twice that
+// was trained on meanwhile. A client that half-closes is done: nothing more is drawn, and its
+// leases are released. When the server drains, a stream draws nothing more but hears
+// acknowledgements until it is ended.
 class RpcSampleStream final : public WorkerStream<v1::SampleRequest, v1::SampleResponse> {
  public:
   RpcSampleStream(ReplayService& service, StreamSet& set, StreamLeases& leases,

@@ -2,8 +2,7 @@
 
 namespace anabranch {
 
-StreamSet::StreamSet(size_t max_streams)
-    : max_streams_(max_streams), reaper_([this] { Reap(); }) {}
+StreamSet::StreamSet(size_t max_streams) : max_streams_(max_streams), reaper_([this] { Reap(); }) {}
 
 StreamSet::~StreamSet() {
   {

@@ -105,6 +105,8 @@ class ReplayService final : public ReplayClient {
   // tables, DATA_LOSS for one that contradicts itself; the server is not to be used then.
   absl::Status Restore(absl::string_view bytes);
 
+  const ReplayServiceOptions& options() const { return options_; }
+
  private:
   ReplayService(ReplayServiceOptions options, std::unique_ptr<TableSet> tables)
       : options_(std::move(options)), tables_(std::move(tables)), objects_(options_.max_objects) {}

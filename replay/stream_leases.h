@@ -15,8 +15,8 @@
 namespace anabranch {
 
 // The leases of all sample streams, those that broke included while their time runs, so that a
-// stream that takes the place of another can give up what never arrived. What is returned is for the
-// caller to release. Times are passed in. Thread-safe.
+// stream that takes the place of another can give up what never arrived. What is returned is for
+// the caller to release. Times are passed in. Thread-safe.
 class StreamLeases {
  public:
   // Numbers of streams are counted from `base`.

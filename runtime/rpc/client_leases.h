@@ -11,15 +11,15 @@
 
 namespace anabranch {
 
-// A message on a stream that breaks may or may not have arrived, so it is kept until something comes
-// back that proves it, and said again on the next stream otherwise: to acknowledge twice does no
-// harm. What proves it is a batch that was sent for credits that were granted later. Not
+// A message on a stream that breaks may or may not have arrived, so it is kept until something
+// comes back that proves it, and said again on the next stream otherwise: to acknowledge twice does
+// no harm. What proves it is a batch that was sent for credits that were granted later. Not
 // thread-safe.
 class ClientLeases {
  public:
-  // A stream was opened with this start of the server. Another than before: its leases are void, and
-  // what is done under them can't be acknowledged any more. The same: everything unproven is said
-  // again.
+  // A stream was opened with this start of the server. Another than before: its leases are void,
+  // and what is done under them can't be acknowledged any more. The same: everything unproven is
+  // said again.
   void Opened(uint64_t server_incarnation);
 
   // A batch with this lease was handed to its user; 0 is no lease.
@@ -49,7 +49,8 @@ class ClientLeases {
 
   uint64_t incarnation_ = 0;
   absl::flat_hash_set<uint64_t> taken_;
-  // Taken under an earlier start, whose numbers may come again: the older one is acknowledged first.
+  // Taken under an earlier start, whose numbers may come again: the older one is acknowledged
+  // first.
   absl::flat_hash_map<uint64_t, int> void_;
   std::deque<Done> done_;
   size_t unsaid_ = 0;  // Index of the first in done_ that is to be said.

@@ -39,7 +39,8 @@ absl::Status RemoteInsertStream::Open() {
   if (!response.has_opened()) {
     context_->TryCancel();
     Close().IgnoreError();
-    return absl::InternalError("replay answered the opening of an insert stream with something else");
+    return absl::InternalError(
+        "replay answered the opening of an insert stream with something else");
   }
   opened_ = std::move(*response.mutable_opened());
   return absl::OkStatus();

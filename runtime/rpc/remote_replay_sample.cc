@@ -94,7 +94,8 @@ absl::Status RemoteSampleStream::Open(Stream& stream) {
     return absl::UnavailableError("the stream could not be opened");
   }
   if (!response.has_opened()) {
-    return absl::InternalError("replay answered the opening of a sample stream with something else");
+    return absl::InternalError(
+        "replay answered the opening of a sample stream with something else");
   }
   absl::MutexLock lock(&mu_);
   leases_.Opened(response.opened().server_incarnation());
@@ -127,9 +128,8 @@ bool RemoteSampleStream::HasToWrite() const {
 
 void RemoteSampleStream::Write() {
   absl::MutexLock lock(&mu_);
-  const auto due = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return HasToWrite() || !over_.ok();
-  };
+  const auto due = [this]()
+                       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return HasToWrite() || !over_.ok(); };
   for (;;) {
     mu_.Await(absl::Condition(&due));
     if (!HasToWrite()) return;

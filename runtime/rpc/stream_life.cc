@@ -22,7 +22,8 @@ absl::Status StreamLife::AwaitNextTry(absl::Status status) {
   const bool first = backoff_.tries() == 0;
   const absl::Duration delay = backoff_.Next();
   if (first) {
-    log_.Warning(absl::StrCat(name_, " broke: ", status.message(), "; trying again until it is back"));
+    log_.Warning(
+        absl::StrCat(name_, " broke: ", status.message(), "; trying again until it is back"));
   } else {
     log_.Debug(absl::StrCat(name_, ": ", status.message(), "; trying again in ",
                             absl::FormatDuration(delay)));

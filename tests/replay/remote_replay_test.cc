@@ -57,8 +57,8 @@ std::set<int> NumbersOf(const v1::SampledBatch& batch) {
 
 void Fill(ReplayService& service, int batches, int size) {
   for (int i = 0; i < batches; ++i) {
-    const auto answer = service.Insert(99, MakeInsert(i + 1, MakeBatch(size, i * size)),
-                                       absl::InfinitePast());
+    const auto answer =
+        service.Insert(99, MakeInsert(i + 1, MakeBatch(size, i * size)), absl::InfinitePast());
     ASSERT_TRUE(answer.ok()) << answer.status();
     ASSERT_EQ(answer->result(), v1::INSERT_RESULT_INSERTED);
   }

@@ -455,9 +455,9 @@ TEST(ReplayRpcTest, AnOversizeMessageEndsItsStreamAndNothingElse) {
 TEST(ReplayRpcTest, GarbageEndsItsStreamAndNothingElse) {
   ReplayServerForTest server;
   grpc::GenericStub stub(server.Channel());
-  for (const char* method : {"/anabranch.v1.ReplayService/Insert",
-                             "/anabranch.v1.ReplayService/Sample",
-                             "/anabranch.v1.ReplayService/GetInfo"}) {
+  for (const char* method :
+       {"/anabranch.v1.ReplayService/Insert", "/anabranch.v1.ReplayService/Sample",
+        "/anabranch.v1.ReplayService/GetInfo"}) {
     grpc::ClientContext context;
     grpc::CompletionQueue queue;
     const auto call = stub.PrepareCall(&context, method, &queue);

@@ -38,8 +38,8 @@ class ReplayServerForTest {
     rpc_ = std::make_unique<ReplayRpc>(*service_, rpc_options_);
     RpcServerOptions options;
     options.listen = address_;
-    auto server = RpcServer::Start(options, {rpc_.get()}, [](v1::GetStatusResponse&) {}, metrics_,
-                                   NullLog());
+    auto server =
+        RpcServer::Start(options, {rpc_.get()}, [](v1::GetStatusResponse&) {}, metrics_, NullLog());
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     server_->SetServing();

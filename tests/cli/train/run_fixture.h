@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "absl/time/clock.h"
-#include "cli/train/embedded_run.h"
 #include "cli/progress/progress.h"
+#include "cli/train/embedded_run.h"
 #include "runtime/config.h"
 #include "runtime/file_system.h"
 
