@@ -17,7 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "benchmarks/measure.h"
-#include "gflownet/environment/key.h"
+#include "benchmarks/replay_batches.h"
 #include "gflownet/random.h"
 #include "replay/replay_service.h"
 
@@ -30,52 +30,10 @@ ABSL_FLAG(int, rounds, 5, "rounds");
 namespace anabranch {
 namespace {
 
-constexpr char kRun[] = "benchmark";
-constexpr char kEnvironment[] = "none/1.0.0";
-
-// Trajectories as an actor sends them, each with an object of its own.
-v1::InsertBatch MakeBatch(int first, int n, RandomStream& random) {
-  v1::InsertBatch insert;
-  v1::TrajectoryBatch& batch = *insert.mutable_batch();
-  batch.set_run_id(kRun);
-  batch.set_environment_fingerprint(kEnvironment);
-  batch.set_action_width(1);
-  batch.add_objectives("reward");
-  batch.set_reward_fingerprint("none");
-  batch.set_reward_shaping_hash("none");
-  batch.set_object_format("text");
-  batch.add_sources()->set_client_incarnation(1);
-  const int mean = absl::GetFlag(FLAGS_length);
-  for (int i = first; i < first + n; ++i) {
-    const int length = 1 + static_cast<int>(random.NextBelow(2 * mean - 1));
-    batch.add_lengths(length);
-    for (int t = 0; t < length; ++t) {
-      batch.add_actions(random.NextBelow(5));
-      batch.add_policy_log_probs(-random.NextUniform());
-    }
-    batch.add_source_index(1);
-    batch.add_trajectory_numbers(i);
-    batch.add_policy_generations(1);
-    batch.add_policy_versions(i / n);
-    batch.add_statuses(v1::OBJECT_STATUS_OK);
-    batch.add_raw_values(random.NextUniformDouble());
-    batch.add_log_rewards(random.NextUniformDouble());
-    const std::string object = absl::StrCat("object ", i);
-    const std::string key = Key128::Of(object).ToBytes();
-    batch.mutable_object_keys()->append(key);
-    batch.mutable_state_keys()->append(key);
-    batch.add_object_lengths(object.size());
-    batch.mutable_object_data()->append(object);
-  }
-  return insert;
-}
-
-template <typename T>
-T Must(absl::StatusOr<T> value) {
-  if (value.ok()) return *std::move(value);
-  std::fprintf(stderr, "%s\n", value.status().ToString().c_str());
-  std::exit(1);
-}
+using benchmarks::kEnvironment;
+using benchmarks::kRun;
+using benchmarks::MakeInsertBatch;
+using benchmarks::Must;
 
 // A server with one table, and the messages that it is fed again and again.
 class Server {
@@ -163,7 +121,8 @@ std::vector<std::string> MakeMessages() {
   const int n = absl::GetFlag(FLAGS_batch);
   std::vector<std::string> messages;
   for (int first = 0; first < absl::GetFlag(FLAGS_objects); first += n) {
-    messages.push_back(MakeBatch(first, n, random).SerializeAsString());
+    messages.push_back(
+        MakeInsertBatch(first, n, absl::GetFlag(FLAGS_length), random).SerializeAsString());
   }
   return messages;
 }

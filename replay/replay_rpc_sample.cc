@@ -22,18 +22,8 @@ std::span<const uint64_t> SpanOf(const google::protobuf::RepeatedField<uint64_t>
 }  // namespace
 
 RpcSampleStream::~RpcSampleStream() {
-  bool in_order;
-  uint64_t stream;
-  {
-    absl::MutexLock lock(&mu_);
-    in_order = in_order_;
-    stream = stream_;
-  }
-  if (in_order) {
-    service_.Release(leases_.Close(stream));
-  } else {
-    leases_.Break(stream);
-  }
+  absl::MutexLock lock(&mu_);
+  leases_.Break(stream_);
 }
 
 absl::Status RpcSampleStream::Receive(v1::SampleRequest& request) {
@@ -88,6 +78,10 @@ void RpcSampleStream::ReceiveDone(const v1::SampleAcknowledgement& done) {
     service_.Release(SpanOf(done.released_lease_ids()));
     leases_.Remove(stream, SpanOf(done.released_lease_ids()));
   }
+  if (!done.closing()) return;
+  absl::MutexLock lock(&mu_);
+  closing_ = true;
+  service_.Cancel(token_);
 }
 
 absl::StatusOr<SampleSource> RpcSampleStream::Open() {
@@ -118,11 +112,11 @@ absl::StatusOr<SampleSource> RpcSampleStream::Open() {
 bool RpcSampleStream::TakeCredit(absl::Status& end) {
   absl::MutexLock lock(&mu_);
   const auto due = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return credits_ > 0 || reads_over_ || broken_ || !ended_.ok();
+    return credits_ > 0 || closing_ || reads_over_ || broken_ || !ended_.ok();
   };
   mu_.Await(absl::Condition(&due));
   end = broken_ ? absl::CancelledError("the client is gone") : ended_;
-  if (reads_over_ || broken_ || !ended_.ok()) return false;
+  if (closing_ || reads_over_ || broken_ || !ended_.ok()) return false;
   --credits_;
   return true;
 }
@@ -135,7 +129,7 @@ absl::Status RpcSampleStream::Send(v1::SampledBatch batch) {
   uint64_t stream;
   {
     absl::MutexLock lock(&mu_);
-    lost |= reads_over_;
+    lost |= closing_ || reads_over_;
     stream = stream_;
   }
   if (!lost && lease != 0) lost = !leases_.Add(stream, lease, absl::Now() + lease_timeout_);
@@ -151,20 +145,20 @@ absl::Status RpcSampleStream::Send(v1::SampledBatch batch) {
 void RpcSampleStream::AwaitEnd() {
   absl::MutexLock lock(&mu_);
   const auto over = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return reads_over_ || broken_ || !ended_.ok();
+    return closing_ || reads_over_ || broken_ || !ended_.ok();
   };
   mu_.Await(absl::Condition(&over));
 }
 
-absl::Status RpcSampleStream::Work() {
-  if (!opened_) {
-    return absl::InvalidArgumentError("opening: is missing; it is a stream's first message");
-  }
-  absl::StatusOr<SampleSource> source = Open();
-  if (!source.ok()) return source.status();
+bool RpcSampleStream::closing() {
+  absl::MutexLock lock(&mu_);
+  return closing_;
+}
+
+absl::Status RpcSampleStream::Draw(const SampleSource& source) {
   absl::Status end;
   while (TakeCredit(end)) {
-    auto batch = service_.SampleLeased(*source->group, source->tables, source->batch_trajectories,
+    auto batch = service_.SampleLeased(*source.group, source.tables, source.batch_trajectories,
                                        absl::InfiniteFuture(), lease_timeout_, &token_);
     if (!batch.ok()) {
       if (!token_.cancelled()) AwaitEnd();
@@ -177,6 +171,23 @@ absl::Status RpcSampleStream::Work() {
     }
   }
   return end;
+}
+
+absl::Status RpcSampleStream::Work() {
+  if (!opened_) {
+    return absl::InvalidArgumentError("opening: is missing; it is a stream's first message");
+  }
+  absl::StatusOr<SampleSource> source = Open();
+  if (!source.ok()) return source.status();
+  absl::Status status = Draw(*source);
+  if (!closing()) return status;
+  uint64_t stream;
+  {
+    absl::MutexLock lock(&mu_);
+    stream = stream_;
+  }
+  service_.Release(leases_.Close(stream));
+  return absl::OkStatus();
 }
 
 }  // namespace anabranch

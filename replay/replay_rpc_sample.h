@@ -13,9 +13,8 @@
 namespace anabranch {
 
 // Draws a batch for each credit, one ahead of the one that is being written. Leases of a stream
-// that breaks stay, as the contract says: a lost connection doesn't make a batch come twice that
-// was trained on meanwhile. A client that half-closes is done: nothing more is drawn, and its
-// leases are released. When the server drains, a stream draws nothing more but hears
+// that ends stay, as the contract says: a lost connection doesn't make a batch come twice that was
+// trained on meanwhile. When the server drains, a stream draws nothing more but hears
 // acknowledgements until it is ended.
 class RpcSampleStream final : public WorkerStream<v1::SampleRequest, v1::SampleResponse> {
  public:
@@ -36,6 +35,9 @@ class RpcSampleStream final : public WorkerStream<v1::SampleRequest, v1::SampleR
   // Blocks for a credit and takes it. False: the stream is over, and `end` says why.
   bool TakeCredit(absl::Status& end);
   absl::Status Send(v1::SampledBatch batch);
+  // The worker's life as long as there is something to draw.
+  absl::Status Draw(const SampleSource& source);
+  bool closing();
   void AwaitEnd();
 
   StreamLeases& leases_;
@@ -43,6 +45,7 @@ class RpcSampleStream final : public WorkerStream<v1::SampleRequest, v1::SampleR
   bool opened_ = false;  // As opening_: set by the first message, before the worker begins.
   v1::SampleOpening opening_;
   uint64_t credits_ ABSL_GUARDED_BY(mu_) = 0;
+  bool closing_ ABSL_GUARDED_BY(mu_) = false;    // The client said so.
   uint64_t stream_ ABSL_GUARDED_BY(mu_) = 0;     // Number among leases_; 0 until it is open.
   std::array<v1::SampleResponse, 2> responses_;  // The worker's; one is being written.
   size_t next_response_ = 0;

@@ -93,13 +93,7 @@ class WorkerStream : public grpc::ServerBidiReactor<Request, Response>, public L
     broken_ = true;
     service_.Cancel(token_);
   }
-  void OnDone() final {
-    {
-      absl::MutexLock lock(&mu_);
-      in_order_ = reads_over_ && !broken_ && fault_.ok();
-    }
-    set_.Retire(this);
-  }
+  void OnDone() final { set_.Retire(this); }
   void End(const absl::Status& why) final {
     absl::MutexLock lock(&mu_);
     ended_ = why;
@@ -139,9 +133,8 @@ class WorkerStream : public grpc::ServerBidiReactor<Request, Response>, public L
   bool reads_over_ ABSL_GUARDED_BY(mu_) = false;  // Half-closed, broken, or fault_.
   bool broken_ ABSL_GUARDED_BY(mu_) = false;      // Nothing reaches the client any more.
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
-  bool in_order_ ABSL_GUARDED_BY(mu_) = false;  // Once it is over: the client ended it, by itself.
-  absl::Status fault_ ABSL_GUARDED_BY(mu_);     // What was wrong with a request.
-  absl::Status ended_ ABSL_GUARDED_BY(mu_);     // Why the server ends the stream.
+  absl::Status fault_ ABSL_GUARDED_BY(mu_);  // What was wrong with a request.
+  absl::Status ended_ ABSL_GUARDED_BY(mu_);  // Why the server ends the stream.
 
  private:
   absl::Status Run() {

@@ -108,7 +108,7 @@ absl::Status RemoteSampleStream::Open(Stream& stream) {
 void RemoteSampleStream::Deliver(v1::SampledBatch batch) {
   absl::MutexLock lock(&mu_);
   leases_.Proven(++received_);
-  if (closing_) return;  // Half-closed: replay takes it back by itself.
+  if (closing_) return;  // Replay takes it back by itself.
   fetched_.push_back(std::move(batch));
 }
 
@@ -140,7 +140,8 @@ void RemoteSampleStream::Write() {
 void RemoteSampleStream::WriteAll() {
   v1::SampleRequest done, credits;
   const bool has_done = leases_.HasUnsaid();
-  if (has_done) *done.mutable_acknowledgement() = leases_.Say(granted_);
+  if (has_done || closing_) *done.mutable_acknowledgement() = leases_.Say(granted_);
+  if (closing_) done.mutable_acknowledgement()->set_closing(true);
   const uint64_t due = closing_ ? 0 : std::exchange(credits_due_, 0);
   granted_ += due;
   credits.mutable_credits()->set_batches(due);
@@ -150,7 +151,7 @@ void RemoteSampleStream::WriteAll() {
   const bool half_close = half_closed_;
   mu_.Unlock();
   // A write that fails is the reading thread's to notice.
-  if (has_done) stream->Write(done);
+  if (has_done || half_close) stream->Write(done);
   if (due > 0) stream->Write(credits);
   if (half_close) stream->WritesDone();
   mu_.Lock();

@@ -218,7 +218,8 @@ TEST(ReplayRpcTest, AClientThatExceedsItsCreditIsRefused) {
   ReplayServerForTest server(Paced(), options);
   Inserter client(server);
   client.Open();
-  for (int i = 0; i < 100; ++i) {
+  client.Insert(MakeInsert(1, MakeBatch(4)));
+  for (int i = 1; i < 100; ++i) {  // The next of them waits for samples.
     if (!client.Send(MakeInsert(i + 1, MakeBatch(4)))) break;
   }
   const absl::Status status = client.Finish();
@@ -230,14 +231,17 @@ TEST(ReplayRpcTest, AClientThatExceedsItsCreditIsRefused) {
 TEST(ReplayRpcTest, AClientThatGoesAwayFreesItsInsertAndItsSampleAtOnce) {
   ReplayServerForTest server(Paced());
   {
+    Sampler sampler(server);
+    sampler.Open(1);  // Waits for inserts.
+  }
+  ASSERT_TRUE(server.rpc().AwaitNoStreams(absl::InfiniteFuture()));
+  {
     Inserter inserter(server);
     inserter.Open();
     inserter.Insert(MakeInsert(1, MakeBatch(4)));
     inserter.Send(MakeInsert(2, MakeBatch(4)));  // Waits for samples.
-    Sampler sampler(server);
-    sampler.Open(1, MakeSampleOpening(100));  // Waits for inserts.
   }
-  EXPECT_TRUE(server.rpc().AwaitNoStreams(absl::InfiniteFuture()));
+  ASSERT_TRUE(server.rpc().AwaitNoStreams(absl::InfiniteFuture()));
   EXPECT_EQ(server.Info().acknowledged_trajectories(), 4u);
 }
 
@@ -293,7 +297,7 @@ TEST(ReplayRpcTest, LeasesOfADeadClientComeBackWhenTheirTimeIsOver) {
   EXPECT_EQ(server.service().lease_counts().expired, 1);
 }
 
-TEST(ReplayRpcTest, AClientThatHalfClosesIsDoneAndItsLeasesComeBack) {
+TEST(ReplayRpcTest, AClientThatSaysThatItIsDoneGivesBackWhatItHasNotAcknowledged) {
   ReplayServerForTest server;
   Fill(server.service(), 10);
   Sampler client(server);
@@ -301,11 +305,26 @@ TEST(ReplayRpcTest, AClientThatHalfClosesIsDoneAndItsLeasesComeBack) {
   const uint64_t lease = client.Read().batch().lease_id();
   client.Read();
   client.Acknowledge(lease);
-  client.stream->WritesDone();
+  v1::SampleRequest closing;
+  closing.mutable_acknowledgement()->set_closing(true);
+  client.Write(closing);
   EXPECT_TRUE(client.Finish().ok());
   ASSERT_TRUE(server.rpc().AwaitNoStreams(absl::InfiniteFuture()));
   EXPECT_EQ(server.service().outstanding_leases(), 0);
   EXPECT_EQ(server.Info().tables(0).items(), 9u);
+}
+
+TEST(ReplayRpcTest, AHalfCloseEndsASampleStreamAndLeavesItsLeases) {
+  ReplayServerForTest server;
+  Fill(server.service(), 10);
+  Sampler client(server);
+  client.Open(2);
+  client.Read();
+  client.Read();
+  client.stream->WritesDone();
+  EXPECT_TRUE(client.Finish().ok());
+  ASSERT_TRUE(server.rpc().AwaitNoStreams(absl::InfiniteFuture()));
+  EXPECT_EQ(server.service().outstanding_leases(), 2);
 }
 
 TEST(ReplayRpcTest, AConsumerThatStopsReadingLeavesTheRestToOthers) {

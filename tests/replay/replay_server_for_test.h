@@ -28,14 +28,12 @@ class ReplayServerForTest {
   }
   ~ReplayServerForTest() { Stop(); }
 
-  // The process is gone, and with it all connections; the service stays as it is.
+  // All connections are lost; the service stays as it is.
   void Stop() {
     if (server_ != nullptr) server_->Stop(absl::ZeroDuration());
     server_.reset();
-    rpc_.reset();
   }
   void Start() {
-    rpc_ = std::make_unique<ReplayRpc>(*service_, rpc_options_);
     RpcServerOptions options;
     options.listen = address_;
     auto server =
@@ -45,14 +43,18 @@ class ReplayServerForTest {
     server_->SetServing();
     address_ = server_->address();
   }
-  // Another service takes the place of a stopped one, restored from `state` unless that is empty.
+  // As if another process took the place of the one that was stopped, restored from `state` unless
+  // that is empty.
   void Replace(ReplayServiceOptions options, const std::string& state = "") {
     if (options.server_incarnation == 0) options.server_incarnation = 100 + starts_++;
     auto service = ReplayService::Create(std::move(options));
     ASSERT_TRUE(service.ok()) << service.status();
+    rpc_.reset();
     service_ = *std::move(service);
-    if (state.empty()) return;
-    ASSERT_TRUE(service_->Restore(state).ok());
+    if (!state.empty()) {
+      ASSERT_TRUE(service_->Restore(state).ok());
+    }
+    rpc_ = std::make_unique<ReplayRpc>(*service_, rpc_options_);
   }
 
   // A connection of its own.
