@@ -328,8 +328,10 @@ TEST(ReplayRpcTest, AHalfCloseEndsASampleStreamAndLeavesItsLeases) {
 }
 
 TEST(ReplayRpcTest, AConsumerThatStopsReadingLeavesTheRestToOthers) {
-  ReplayServerForTest server;
   constexpr int kBatches = 64, kSize = 8192;  // About 1 MB each.
+  ReplayServiceOptions options = MakeServiceOptions();
+  options.tables[0].max_items = kBatches * kSize;
+  ReplayServerForTest server(options);
   Fill(server.service(), kBatches, kSize);
   Sampler stalled(server);
   stalled.Open(kBatches, MakeSampleOpening(kSize));
@@ -547,7 +549,7 @@ TEST(ReplayRpcTest, ObjectsComeInPagesEachOnceHoweverLargeTheyAre) {
       for (const double value : page.objects().log_rewards()) rewards.push_back(value);
     }
     EXPECT_TRUE(pages->Finish().ok());
-    EXPECT_GT(count, 10);
+    EXPECT_GT(count, 5);
     ASSERT_EQ(rewards.size(), limit == 0 ? 300u : limit);
     for (size_t i = 0; i < rewards.size(); ++i) {
       EXPECT_EQ(rewards[i], (299.0 - static_cast<double>(i)) / 8);
