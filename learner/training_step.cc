@@ -1,6 +1,7 @@
 #include "learner/training_step.h"
 
 #include <ATen/Functions.h>
+#include <ATen/core/grad_mode.h>
 
 #include <cmath>
 #include <utility>
