@@ -1,6 +1,11 @@
 // The replay server over loopback, beside a gRPC service that moves the same messages and does
-// nothing with them.
+// nothing with them. Clients and servers share this process, so that processor time is that of both
+// sides; it is what counts where other programs keep the machine busy.
+//
+//   build/release/bin/replay_rpc_benchmark [--objects=1048576]
 #include <grpcpp/client_context.h>
+
+#include <sys/resource.h>
 
 #include <cstdio>
 #include <memory>
@@ -226,6 +231,33 @@ class Replay {
   size_t next_ = 0;
 };
 
+double ProcessorSeconds() {
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+// A workload that also adds up its processor time.
+struct Metered {
+  benchmarks::Workload workload;
+  double seconds = 0;
+  double units = 0;
+
+  benchmarks::Workload Wrap() {
+    return {workload.name, workload.unit, [this] {
+              const double start = ProcessorSeconds();
+              const double done = workload.run();
+              seconds += ProcessorSeconds() - start;
+              units += done;
+              return done;
+            }};
+  }
+  double NanosecondsEach() const { return 1e9 * seconds / units; }
+};
+
 // Every object is new: once through all messages, in blocks that alternate.
 std::pair<Rate, Rate> MeasureNewObjects(NoOp& no_op, Replay& replay, size_t messages) {
   std::pair<Rate, Rate> rates{{"no-op: insert (the same blocks)", "trajectories", {}},
@@ -247,6 +279,15 @@ void PrintShare(const char* what, const Rate& replay, const Rate& no_op) {
   std::printf("share of no-op, %s: %.2f (budget 0.70)\n", what, RatioOf(replay, no_op).Median());
 }
 
+// The first of each pair does nothing.
+void PrintProcessorTime(const std::vector<Metered>& metered) {
+  for (size_t i = 0; i + 1 < metered.size(); i += 2) {
+    const double no_op = metered[i].NanosecondsEach(), replay = metered[i + 1].NanosecondsEach();
+    std::printf("processor time, %s: %.0f ns a trajectory, no-op %.0f: share %.2f\n",
+                metered[i + 1].workload.name.c_str(), replay, no_op, no_op / replay);
+  }
+}
+
 void Run() {
   const int n = absl::GetFlag(FLAGS_batch);
   RandomStream random(1, 1);
@@ -260,22 +301,27 @@ void Run() {
   NoOp no_op(requests);
   Replay uniform(requests, v1::REPLAY_SELECTOR_UNIFORM), fifo(requests, v1::REPLAY_SELECTOR_FIFO);
   const auto [no_op_new, replay_new] = MeasureNewObjects(no_op, uniform, requests.size());
+  const std::string unit = "trajectories";
+  std::vector<Metered> metered = {
+      {{"no-op: insert", unit, [&] { return no_op.Insert(); }}},
+      {{"replay: insert", unit, [&] { return uniform.Insert(); }}},
+      {{"no-op: sample", unit, [&] { return no_op.Sample(false); }}},
+      {{"replay: sample, uniform", unit, [&] { return uniform.Sample(); }}},
+      {{"no-op: insert, sample, acknowledge", unit,
+        [&] { return no_op.Insert(), no_op.Sample(true); }}},
+      {{"replay: insert, sample, acknowledge, fifo used once", unit,
+        [&] { return fifo.Insert(), fifo.Sample(); }}}};
+  std::vector<benchmarks::Workload> workloads;
+  for (Metered& each : metered) workloads.push_back(each.Wrap());
   const std::vector<Rate> rates = benchmarks::MeasureAlternating(
-      {{"no-op: insert", "trajectories", [&] { return no_op.Insert(); }},
-       {"replay: insert", "trajectories", [&] { return uniform.Insert(); }},
-       {"no-op: sample", "trajectories", [&] { return no_op.Sample(false); }},
-       {"replay: sample, uniform", "trajectories", [&] { return uniform.Sample(); }},
-       {"no-op: insert, sample, acknowledge", "trajectories",
-        [&] { return no_op.Insert(), no_op.Sample(true); }},
-       {"replay: insert, sample, acknowledge, fifo used once", "trajectories",
-        [&] { return fifo.Insert(), fifo.Sample(); }}},
-      absl::GetFlag(FLAGS_seconds), absl::GetFlag(FLAGS_rounds));
+      workloads, absl::GetFlag(FLAGS_seconds), absl::GetFlag(FLAGS_rounds));
   for (const Rate* rate : {&no_op_new, &replay_new}) benchmarks::Print(*rate);
   for (const Rate& rate : rates) benchmarks::Print(rate);
   PrintShare("insert, every object new", replay_new, no_op_new);
   PrintShare("insert", rates[1], rates[0]);
   PrintShare("sample", rates[3], rates[2]);
   PrintShare("insert, sample and acknowledge", rates[5], rates[4]);
+  PrintProcessorTime(metered);
 }
 
 }  // namespace

@@ -54,6 +54,8 @@ absl::Status Run(RoleContext& context, const std::string& directory) {
   context.SetRunId(replay->run_id);
   if (directory.empty()) {
     context.log().Warning("without --state nothing that is held here outlives this process");
+  } else if (absl::Status made = PosixFileSystem()->MakeDirectories(directory); !made.ok()) {
+    return made;  // Better now than when everything is to be saved.
   }
   ReplayRpcOptions rpc_options;
   rpc_options.lease_timeout = absl::Seconds(context.config().replay().lease_timeout_seconds());
