@@ -4,7 +4,6 @@
 //
 //   build/release/bin/replay_rpc_benchmark [--objects=1048576]
 #include <grpcpp/client_context.h>
-
 #include <sys/resource.h>
 
 #include <cstdio>

@@ -1,4 +1,4 @@
-#include "replay/replay_rpc_stream.h"
+#include "replay/stream_set.h"
 
 namespace anabranch {
 
