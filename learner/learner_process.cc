@@ -163,7 +163,8 @@ absl::Status LearnerProcess::StartSampling() {
 }
 
 absl::StatusOr<RunSummary> LearnerProcess::Run(WeightSink& weights,
-                                               std::function<absl::Status()> fenced) {
+                                               std::function<absl::Status()> fenced,
+                                               const std::function<void()>& serving) {
   if (auto summary = FinishedBefore(); summary.has_value()) {
     log_.Info(absl::StrCat("the run in ", options_.directory, " is finished; nothing to do"));
     return *std::move(summary);
@@ -178,6 +179,7 @@ absl::StatusOr<RunSummary> LearnerProcess::Run(WeightSink& weights,
                          resumed_.has_value() ? resumed_->path : "step 0"),
             {{"generation", absl::StrCat(generation_)}, {"step", absl::StrCat(training_->step())}});
   UpdateStatus();
+  if (serving) serving();
   auto summary = Train();
   absl::MutexLock lock(&mu_);
   status_.mutable_training()->set_finished(summary.ok() && summary->finished);

@@ -55,8 +55,10 @@ class LearnerProcess final : private TrainingHost {
   // Takes the next generation, publishes, and trains until max_steps are done or it is stopped,
   // then evaluates, writes checkpoint and summary. Blocks. Returns at once where the directory's
   // run is finished. `fenced` says when a newer learner has published (FAILED_PRECONDITION): then
-  // nothing more is written, and that is the error. Other errors as TrainingRun.
-  absl::StatusOr<RunSummary> Run(WeightSink& weights, std::function<absl::Status()> fenced);
+  // nothing more is written, and that is the error. Other errors as TrainingRun. `serving` is
+  // called once the first snapshot is published and Describe tells of this generation.
+  absl::StatusOr<RunSummary> Run(WeightSink& weights, std::function<absl::Status()> fenced,
+                                 const std::function<void()>& serving = nullptr);
 
   // The step that is being made is the last; a wait for samples ends.
   void Stop();

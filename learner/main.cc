@@ -87,9 +87,9 @@ absl::Status Serve(RoleContext& context, LearnerProcess& process, Broadcast& bro
     rpc.SetNotServing(v1::ROLE_STATE_DRAINING, "has been asked to end");
     process.Stop();
   });
-  rpc.SetServing();
-  auto summary =
-      process.Run(*broadcast.publisher, [&broadcast] { return broadcast.publisher->fenced(); });
+  auto summary = process.Run(
+      *broadcast.publisher, [&broadcast] { return broadcast.publisher->fenced(); },
+      [&rpc] { rpc.SetServing(); });
   if (!summary.ok()) {
     rpc.SetNotServing(v1::ROLE_STATE_FAILED, summary.status().message());
     broadcast.service->Shutdown();
