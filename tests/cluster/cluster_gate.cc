@@ -81,9 +81,11 @@ class GateRun {
     cluster_.Kill("learner");
     ++killed_learners_;
     cluster_.StartAndAwait("learner");
-    const v1::GetStatusResponse resumed = cluster_.AwaitStatus(
-        "learner", [](const auto& status) { return status.state() == v1::ROLE_STATE_SERVING; });
-    EXPECT_GT(resumed.policy().generation(), before) << "the dead learner is not fenced off";
+    // Fenced off by a higher generation; this never comes true for a learner that is not.
+    const v1::GetStatusResponse resumed =
+        cluster_.AwaitStatus("learner", [before](const v1::GetStatusResponse& status) {
+          return status.policy().generation() > before && status.training().step() > 0;
+        });
     EXPECT_GT(resumed.training().first_step(), 0u) << "the learner began anew";
 
     const uint64_t inserts = Acknowledged();
@@ -181,21 +183,26 @@ class GateRun {
 
   // How many versions old a trajectory may be when it is trained on, where publish_every_steps is
   // 1 and nobody stands still. From the moment in which its actor takes the newest snapshot:
-  //  - replay holds at most the table's error buffer, (kPendingBatches + 1) batches and 1, plus
-  //    the set point of 1: kPendingBatches + 2 batches;
-  //  - the learner has kPrefetch batches on their way, kBuildThreads being rebuilt and as many
-  //    that wait for training, and 1 in training;
   //  - each actor has one batch being rolled out and kPendingBatches waiting, all of which replay
-  //    may admit before this one.
-  // Each batch is a step, and so a version. What pacing doesn't bound is time: how long a notice, a
-  // blob or a rollout takes where processes share cores, while the others go round. So the bound
-  // holds on average, twice of it for all but a hundredth of the trajectories, and for each if it
-  // may be overtaken by a slice of the scheduler's, in which no learner does more than kSlice
-  // steps.
+  //    may admit before this one;
+  //  - replay holds at most the table's error buffer of (kPendingBatches + 1) batches and 1, plus
+  //    the set point of 1: kPendingBatches + 2 batches;
+  //  - the learner's stream has kPrefetch batches on their way and replay one drawn for it, its
+  //    pipeline kPrefetch prepared or being prepared and one in its fetching hand, and 1 is in
+  //    training.
+  // Each batch is a step, and so a version. The snapshot itself is old already: it went through
+  // four hands (serialised, stored, fetched, decoded), in each of which it may have waited for one
+  // before it, a step or two each.
+  // What pacing doesn't bound is how long a process may stand still where there are more of them
+  // than cores: the others may go round in that time. So the bound holds on average, twice of it
+  // for all but a hundredth of the trajectories, and for each if as many steps as a learner does
+  // in a slice or two of the scheduler's are added. Without any broadcast the lag would come near
+  // to the steps of the run.
   void CheckVersionLag() const {
-    constexpr int kSlice = 200;
-    const int bound = (kPendingBatches + 2) + (kPrefetch + 2 * kBuildThreads + 1) +
-                      gate_.actors * (1 + kPendingBatches);
+    constexpr int kSnapshot = 4 * 2;
+    constexpr int kSlices = 200;
+    const int bound = gate_.actors * (1 + kPendingBatches) + (kPendingBatches + 2) +
+                      (2 * kPrefetch + 3) + kSnapshot;
     auto text = PosixFileSystem()->Read(JoinPath(cluster_.directory(), "summary.json"));
     ASSERT_TRUE(text.ok()) << text.status();
     const auto summary = nlohmann::json::parse(*text);
@@ -204,7 +211,7 @@ class GateRun {
               << "; bound " << bound << "\n";
     EXPECT_LE(summary.at("version_lag_mean").get<double>(), bound);
     EXPECT_LE(summary.at("version_lag_p99").get<double>(), 2 * bound);
-    EXPECT_LE(summary.at("version_lag_max").get<double>(), bound + kSlice);
+    EXPECT_LE(summary.at("version_lag_max").get<double>(), bound + kSlices);
     EXPECT_GT(summary.at("version_lag_max").get<double>(), 0) << "nothing was measured";
   }
 
