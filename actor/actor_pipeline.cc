@@ -165,15 +165,30 @@ void ActorPipeline::Submit(std::unique_ptr<Pending> pending) {
   changed_.SignalAll();
 }
 
+bool ActorPipeline::AllScored() const {
+  return std::all_of(pending_.begin(), pending_.end(),
+                     [](const auto& p) { return p->stage == Stage::kScored; });
+}
+
+absl::Time ActorPipeline::FlushDeadline(absl::Time since) const {
+  return AllScored() ? std::min(flush_until_, since + options_.insert_grace) : flush_until_;
+}
+
 void ActorPipeline::AwaitFlushed() {
   size_t lost;
   {
     absl::MutexLock lock(&mu_);
     rolling_ = false;
     changed_.SignalAll();
-    bool in_time = true;
-    while (!over_ && !pending_.empty() && in_time) {
-      in_time = !changed_.WaitWithDeadline(&mu_, flush_until_);
+    size_t before = pending_.size();
+    absl::Time since = absl::Now();  // The last acknowledgement, or the first that is scored.
+    while (!over_ && !pending_.empty()) {
+      const absl::Time deadline = FlushDeadline(since);
+      if (deadline <= absl::Now()) break;
+      const bool scored = AllScored();
+      changed_.WaitWithDeadline(&mu_, deadline);
+      if (pending_.size() != before || AllScored() != scored) since = absl::Now();
+      before = pending_.size();
     }
     lost = over_ ? 0 : pending_.size();
   }

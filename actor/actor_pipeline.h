@@ -50,7 +50,8 @@ class ActorPipeline {
   absl::Status Run();
 
   // Nothing new is rolled out; Run returns when what is pending has been acknowledged, or after
-  // `grace`, then as after Cancel. From any thread, also before Run.
+  // `grace` (or insert_grace, when only replay is waited for), then as after Cancel. From any
+  // thread, also before Run.
   void Stop(absl::Duration grace);
   // Run returns as soon as the clients let go; what is pending is lost. From any thread.
   void Cancel();
@@ -80,6 +81,8 @@ class ActorPipeline {
   absl::Status TakeWeights();
   void Submit(std::unique_ptr<Pending> pending) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AwaitFlushed();
+  bool AllScored() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Time FlushDeadline(absl::Time since) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   int64_t Annealing() const;
 
   // The asking threads.

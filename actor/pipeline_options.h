@@ -21,6 +21,9 @@ struct PipelineOptions {
   // that the snapshot in use was trained on, over how often each is trained on.
   double samples_per_insert = 1;
   absl::Duration weights_poll = absl::Milliseconds(20);  // While there is no snapshot yet.
+  // How long a stopped pipeline waits for the next acknowledgement once every batch is scored:
+  // where nobody samples any more, pacing admits nothing.
+  absl::Duration insert_grace = absl::Seconds(3);
   // Called in the inserting thread for every batch that replay has acknowledged, before anything
   // else is told; with its numbers, whether it was new or a duplicate. May be empty.
   std::function<void(const v1::InsertBatch& batch)> on_acknowledged;

@@ -11,6 +11,7 @@
 #include "learner/weight_publisher.h"
 #include "runtime/components/run_components.h"
 #include "runtime/components/snapshot_codec.h"
+#include "runtime/config.h"
 #include "runtime/file_system.h"
 #include "runtime/rpc/remote_clients.h"
 #include "runtime/rpc/role_process.h"
@@ -26,6 +27,7 @@ constexpr absl::Duration kLastPush = absl::Seconds(5);
 struct LearnerFlags {
   std::string out;
   std::string ledger;
+  std::string device;
 };
 
 void Declare(CLI::App& app, LearnerFlags& flags) {
@@ -34,6 +36,9 @@ void Declare(CLI::App& app, LearnerFlags& flags) {
       ->required();
   app.add_option("--ledger", flags.ledger,
                  "File to which every batch trained on is written, one JSON object a line");
+  app.add_option("--device", flags.device,
+                 "Where to compute: auto (a CUDA device if there is one), cpu or cuda:N; as "
+                 "--set device=");
 }
 
 v1::Handshake HandshakeOf(const RunIdentity& identity, const std::string& name) {
@@ -111,6 +116,8 @@ absl::Status Serve(RoleContext& context, LearnerProcess& process, Broadcast& bro
 absl::Status Work(RoleContext& context, const LearnerFlags& flags) {
   LearnerProcessOptions options;
   options.config = context.config();
+  if (!flags.device.empty()) options.config.set_device(flags.device);
+  if (absl::Status status = ValidateRunConfig(options.config); !status.ok()) return status;
   auto components = MakeRunComponents(options.config);
   if (!components.ok()) return components.status();
   options.components = *std::move(components);

@@ -56,6 +56,9 @@ void Declare(CLI::App& app, Flags& flags) {
   app.add_option("--out", flags.out, "Directory for metrics, summary and checkpoints");
   app.add_option("--set", flags.set, "key=value over the file, such as learner.max_steps=500")
       ->allow_extra_args(false);
+  app.add_option_function<std::string>(
+      "--device", [&flags](const std::string& device) { flags.set.push_back("device=" + device); },
+      "Where to compute: auto (a CUDA device if there is one), cpu or cuda:N");
   app.add_option("--resume", flags.resume,
                  "Go on with the run in --out or, given a directory, with that run or checkpoint")
       ->expected(0, 1);

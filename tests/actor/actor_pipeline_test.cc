@@ -351,6 +351,17 @@ TEST_F(ActorPipelineTest, StopFlushesWhatIsPending) {
   ExpectAllInOrderWithTrueRewards();
 }
 
+TEST_F(ActorPipelineTest, StopGivesUpInsertsThatNobodyMakesRoomFor) {
+  world_.MakeReplay(1.0);  // Without a learner it takes what its error buffer allows.
+  options_.insert_grace = absl::Milliseconds(10);
+  HostileOracle oracle(*world_.reward, Honest);
+  Start(oracle);
+  while (pipeline_->counters().pending < options_.max_pending_batches) AwaitAcknowledged(1);
+  pipeline_->Stop(absl::InfiniteDuration());
+  EXPECT_TRUE(Join().ok());
+  ExpectAllInOrderWithTrueRewards();
+}
+
 TEST_F(ActorPipelineTest, StopWithoutGraceLeavesWhatIsPending) {
   HostileOracle oracle(*world_.reward, Honest);
   oracle.Open(0);

@@ -139,8 +139,8 @@ TEST_F(MisusedClusterTest, AnActorOfAnotherRunIsSentAway) {
 
 TEST_F(MisusedClusterTest, AnUnreachablePeerIsWaitedForByNameAndCanBeLeft) {
   auto actor = Start("actor", {kConfig, "--set", "cluster.replay_address=127.0.0.1:1", "--set",
-                               "cluster.reward_address=127.0.0.1:1", "--set",
-                               "cluster.learner_address=127.0.0.1:1"});
+                               "cluster.reward_address=127.0.0.1:2", "--set",
+                               "cluster.learner_address=127.0.0.1:3"});
   const absl::Time deadline = absl::Now() + kPatience;
   while (Said().find("127.0.0.1:1") == std::string::npos && absl::Now() < deadline) {
     ASSERT_FALSE(actor->Await(absl::Now() + absl::Milliseconds(5)).has_value()) << Said();
