@@ -103,7 +103,7 @@ TEST(TableSetOrder, BlockedInsertsAreAdmittedInTheOrderOfTheirArrival) {
 }
 
 TEST(TableSetOrder, SmallInsertDoesNotOvertakeALargeOne) {
-  auto set = Make({Table("a", 1, 4)});
+  auto set = Make({Table("a", 1, 4), Table("b", 0, 0)});
   ASSERT_TRUE(Insert(*set, MakeChunk(4), {0}, absl::InfinitePast()).ok());
   Inserters inserters(*set);
   inserters.Start(3, 100, {0});
