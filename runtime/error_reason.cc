@@ -11,7 +11,9 @@ absl::Status WithReason(absl::Status status, absl::string_view reason, const Err
   info.set_reason(std::string(reason));
   info.set_domain(kErrorDomain);
   info.mutable_metadata()->insert(facts.begin(), facts.end());
-  status.SetPayload(kErrorInfoUrl, absl::Cord(info.SerializeAsString()));
+  // From a view: clang looks for the constructor from a string under another name than g++, which
+  // built the library, has given it.
+  status.SetPayload(kErrorInfoUrl, absl::Cord(absl::string_view(info.SerializeAsString())));
   return status;
 }
 

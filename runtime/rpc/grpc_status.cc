@@ -62,7 +62,7 @@ absl::Status FromGrpcStatus(const grpc::Status& status) {
   google::rpc::Status details;
   if (details.ParseFromString(status.error_details())) {
     for (const google::protobuf::Any& any : details.details()) {
-      out.SetPayload(any.type_url(), absl::Cord(any.value()));
+      out.SetPayload(any.type_url(), absl::Cord(absl::string_view(any.value())));
     }
   }
   if (!absl::IsResourceExhausted(out) || !ReasonOf(out).empty()) return out;

@@ -58,7 +58,8 @@ TEST(GrpcStatus, AMessageThatTrailersCannotHoldIsCutAndItsReasonKept) {
 
 TEST(GrpcStatus, DetailsThatTrailersCannotHoldAreLeftOut) {
   absl::Status status = WithReason(absl::InternalError("big"), kReasonCorrupt);
-  status.SetPayload("type.googleapis.com/other", absl::Cord(std::string(100'000, 'x')));
+  status.SetPayload("type.googleapis.com/other",
+                    absl::Cord(absl::string_view(std::string(100'000, 'x'))));
   const grpc::Status sent = ToGrpcStatus(status);
   EXPECT_LT(sent.error_details().size(), 2000u);
   EXPECT_EQ(ReasonOf(FromGrpcStatus(sent)), "CORRUPT");
