@@ -75,16 +75,13 @@ class ReplayClient {
 
 // A snapshot of the weights, ready to be copied into a model's parameters. Immutable once shared.
 struct WeightSnapshot {
-  // Who and what. Has no blobs where the snapshot never leaves its process: there is nothing to
-  // fetch then, and nothing to hash.
+  // Who and what. Has no blobs before the snapshot leaves its process: whoever publishes it makes
+  // the bytes and their hash.
   v1::SnapshotManifest manifest;
   // Parameters::Schema() of the model that `values` fit.
   std::string schema;
   // All parameters as they lie in Parameters::values(), padding included.
   std::vector<float> values;
-  // The snapshot as a safetensors file: what the manifest's only blob is the hash of. Empty where
-  // the snapshot never left its process.
-  std::string blob;
 };
 
 // WeightsService.Watch and Fetch. Thread-safe.

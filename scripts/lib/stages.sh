@@ -123,14 +123,17 @@ build_without_services() {
   cmake --build build/core --parallel "$(parallel_jobs)"
 }
 
-# LibTorch costs a process half a second and 175 MB at its start: the command that people type has none.
+# LibTorch costs a process half a second and 175 MB at its start: the command that people type has none,
+# nor have the roles that handle no tensors.
 check_links() {
-  local needed
-  needed=$(readelf -d build/release/bin/anabranch)
-  if grep -E 'NEEDED.*lib(torch|c10)' <<<"$needed"; then
-    echo "build/release/bin/anabranch links LibTorch."
-    return 1
-  fi
+  local binary needed
+  for binary in anabranch anabranch-replay anabranch-reward; do
+    needed=$(readelf -d "build/release/bin/$binary")
+    if grep -E 'NEEDED.*lib(torch|c10)' <<<"$needed"; then
+      echo "build/release/bin/$binary links LibTorch."
+      return 1
+    fi
+  done
 }
 
 check_shell() {
