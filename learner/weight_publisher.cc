@@ -199,7 +199,8 @@ void WeightPublisher::RunStore() {
     }
     if (absl::Status status = Store(*snapshot); !status.ok()) {
       log_.Error("can't publish weights",
-                 {{"reason", ReasonOf(status)}, {"error", status.ToString()}});
+                 {{"reason", ReasonOf(status)},
+                  {"error", status.ToString(absl::StatusToStringMode::kWithNoExtraData)}});
     }
   }
 }
@@ -246,7 +247,8 @@ void WeightPublisher::HandlePush(Holder& holder,
   if (!status.ok() && !holder.reported) {
     holder.reported = true;
     log_.Warning("could not bring weights to a holder; it is tried again with the newest",
-                 {{"holder", holder.name}, {"error", status.ToString()}});
+                 {{"holder", holder.name},
+                  {"error", status.ToString(absl::StatusToStringMode::kWithNoExtraData)}});
   }
   absl::MutexLock lock(&mu_);
   if (status.ok()) {

@@ -144,7 +144,9 @@ absl::Status WeightSubscriber::AwaitFirst(absl::Time deadline) {
       "no snapshot of the weights has come from ",
       absl::StrJoin(holders_, " or ",
                     [](std::string* out, const auto& holder) { out->append(holder->name); }),
-      trouble_.ok() ? "" : absl::StrCat("; the last error: ", trouble_.ToString())));
+      trouble_.ok() ? ""
+                    : absl::StrCat("; the last error: ",
+                                   trouble_.ToString(absl::StatusToStringMode::kWithNoExtraData))));
 }
 
 void WeightSubscriber::Cancel() {
@@ -242,7 +244,8 @@ void WeightSubscriber::EndWatch(Holder& holder, const absl::Status& status) {
   if (!holder.reported) {
     holder.reported = true;
     log_.Warning("no watch for weights; the last snapshot stays in use, and it is tried again",
-                 {{"holder", holder.name}, {"error", status.ToString()}});
+                 {{"holder", holder.name},
+                  {"error", status.ToString(absl::StatusToStringMode::kWithNoExtraData)}});
   }
   absl::MutexLock lock(&mu_);
   trouble_ = status.ok() ? absl::UnavailableError("the watch ended") : status;
@@ -338,7 +341,8 @@ void WeightSubscriber::HandleBrokenFetch(Holder& holder, const absl::Status& sta
     return Reject(holder, status);
   }
   log_.Debug("a fetch of weights broke off and will go on",
-             {{"holder", holder.name}, {"error", status.ToString()}});
+             {{"holder", holder.name},
+              {"error", status.ToString(absl::StatusToStringMode::kWithNoExtraData)}});
   meters_->interruptions.Increment();
   if (absl::IsNotFound(status)) {
     holder.notice.reset();  // Superseded: the newer one's notice comes or is here.
@@ -372,7 +376,7 @@ void WeightSubscriber::Reject(Holder& holder, const absl::Status& status) {
                {{"holder", holder.name},
                 {"version", VersionName(holder.notice->policy())},
                 {"reason", ReasonOf(status)},
-                {"error", status.ToString()}});
+                {"error", status.ToString(absl::StatusToStringMode::kWithNoExtraData)}});
   holder.notice.reset();  // It is not asked for again unless a new watch offers it.
   if (assembly_.has_value()) buffer_ = assembly_->TakeBuffer();
   assembly_.reset();
