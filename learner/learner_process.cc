@@ -72,7 +72,7 @@ absl::Status LearnerProcess::Open() {
   CheckpointOwner owner;
   owner.run_id = options_.identity.run_id;
   owner.environment_fingerprint = options_.identity.environment_fingerprint;
-  owner.reward_fingerprint = options_.components.reward->fingerprint();
+  owner.reward_fingerprint = options_.components.reward_fingerprint;
   owner.reward_shaping_hash = options_.components.shaping->hash();
   auto found = FindLatestCheckpoint(*file_system_,
                                     JoinPath(options_.directory, kCheckpointsDirectory), owner);

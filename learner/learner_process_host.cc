@@ -51,7 +51,7 @@ void LearnerProcess::AddToMetrics(nlohmann::ordered_json& line) {
 
 absl::Status LearnerProcess::AddToCheckpoint(v1::CheckpointManifest& manifest,
                                              std::map<std::string, std::string>&) {
-  manifest.set_reward_fingerprint(options_.components.reward->fingerprint());
+  manifest.set_reward_fingerprint(options_.components.reward_fingerprint);
   return absl::OkStatus();
 }
 

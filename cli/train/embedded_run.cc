@@ -92,7 +92,7 @@ absl::Status EmbeddedRun::OpenDirectory() {
     for (const std::string& warning : opened->warnings) progress_->Note("warning: " + warning);
     const std::string& fingerprint = components_.environment->spec().fingerprint;
     absl::Status status = CheckOwner(opened->checkpoint.manifest, opened->checkpoint.path,
-                                     {"", fingerprint, components_.reward->fingerprint(), ""});
+                                     {"", fingerprint, components_.reward_fingerprint, ""});
     if (!status.ok()) return status;
     resumed_ = std::move(opened->checkpoint);
     if (!same_directory) status = CheckNoNewer();
@@ -271,7 +271,7 @@ void EmbeddedRun::RestoreActor() {
 }
 
 void EmbeddedRun::SaveActor(v1::CheckpointManifest& manifest) const {
-  manifest.set_reward_fingerprint(components_.reward->fingerprint());
+  manifest.set_reward_fingerprint(components_.reward_fingerprint);
   const ActorState state = actor_->state();
   for (const NamedCounter& counter : kActorCounters) {
     AddCounter(manifest, counter.name, state.*counter.value);

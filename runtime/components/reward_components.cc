@@ -48,4 +48,25 @@ absl::StatusOr<RewardShaping> MakeRewardShaping(const v1::RewardShapingConfig& c
   return RewardShaping::Create(options);
 }
 
+std::vector<ObjectiveInfo> NamedObjectives(const v1::RewardShapingConfig& config) {
+  std::vector<ObjectiveInfo> objectives;
+  for (const v1::ObjectiveShaping& objective : config.objectives()) {
+    ObjectiveInfo& info = objectives.emplace_back();
+    info.name = objective.name();
+    info.maximize = objective.direction() != v1::OBJECTIVE_DIRECTION_MINIMIZE;
+    info.is_log = config.scale() == v1::REWARD_SCALE_LOG;
+  }
+  return objectives;
+}
+
+std::string OraclesFingerprint(const v1::RunConfig& config) {
+  std::vector<std::string> oracles, objectives;
+  for (const v1::OracleConfig& oracle : config.reward().oracles()) oracles.push_back(oracle.name());
+  for (const v1::ObjectiveShaping& objective : config.reward_shaping().objectives()) {
+    objectives.push_back(objective.name());
+  }
+  return absl::StrCat("oracles(", absl::StrJoin(oracles, ", "),
+                      "): ", absl::StrJoin(objectives, ", "));
+}
+
 }  // namespace anabranch

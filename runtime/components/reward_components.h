@@ -3,6 +3,8 @@
 #define ANABRANCH_RUNTIME_COMPONENTS_REWARD_COMPONENTS_H_
 
 #include <span>
+#include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "anabranch/v1/config.pb.h"
@@ -16,6 +18,13 @@ namespace anabranch {
 // objective that the oracle doesn't have, and those that it has.
 absl::StatusOr<RewardShaping> MakeRewardShaping(const v1::RewardShapingConfig& config,
                                                 std::span<const ObjectiveInfo> objectives);
+
+// The objectives that the configuration names, in its order: the columns of a run whose values come
+// from oracles of the user's own.
+std::vector<ObjectiveInfo> NamedObjectives(const v1::RewardShapingConfig& config);
+
+// "oracles(docking, qed): affinity, qed", of a configuration with oracles.
+std::string OraclesFingerprint(const v1::RunConfig& config);
 
 }  // namespace anabranch
 

@@ -6,19 +6,28 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "anabranch/v1/config.pb.h"
 
 namespace anabranch {
 
 // Largest message that clients send and servers take.
 inline constexpr int64_t kMaxMessageBytes = int64_t{64} << 20;
 
+// How one edge is secured: a client's side of it. Both empty: plaintext, nobody asks who calls.
+struct EdgeSecurity {
+  std::optional<v1::TlsConfig> tls;
+  std::string token_file;  // Sent as "authorization: Bearer TOKEN"; needs tls.
+};
+
 struct ChannelOptions {
   bool insecure = false;  // Plaintext off loopback.
+  EdgeSecurity security;
   int64_t max_message_bytes = kMaxMessageBytes;
 };
 
