@@ -29,11 +29,35 @@ std::string CanonicalText(const RewardShapingOptions& options) {
       " exponent=", ExactDecimal(options.exponent),
       " min_log_reward=", ExactDecimal(options.min_log_reward),
       " invalid=", options.invalid == InvalidPolicy::kReject ? "reject" : "floor");
+  // What is as it was before there was a choice leaves no word, so that old hashes stay good.
+  if (options.scalarisation == Scalarisation::kProduct) text += " product";
+  if (options.scalarisation == Scalarisation::kGeometricMean) text += " geometric_mean";
   for (const ObjectiveShaping& objective : options.objectives) {
     absl::StrAppend(&text, " objective=", objective.name.size(), ":", objective.name,
-                    objective.maximize ? "+" : "-", ExactDecimal(objective.weight));
+                    objective.maximize ? "+" : "-", ExactDecimal(objective.weight),
+                    objective.transform.CanonicalText());
   }
   return text;
+}
+
+absl::Status CheckObjective(const ObjectiveShaping& objective, RewardScale scale) {
+  const std::string field = absl::StrCat("objectives[", objective.name, "]");
+  if (!(std::isfinite(objective.weight) && objective.weight >= 0)) {
+    return Refuse(field + ".weight", objective.weight, "give 0 or more");
+  }
+  if (!objective.maximize && objective.transform.is_desirability()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("reward_shaping.", field,
+                     ".direction is minimize beside a desirability, which has a direction of its "
+                     "own; leave it out, and turn the desirability round"));
+  }
+  if (scale == RewardScale::kLinear && !objective.maximize && objective.weight > 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "reward_shaping.", field,
+        ".direction is minimize on a linear scale, where the reward would be negative; make it a "
+        "desirability, such as min_max: {from: 10, to: 0}, or give reward_shaping.scale: log"));
+  }
+  return objective.transform.Validate(absl::StrCat("reward_shaping.", field));
 }
 
 }  // namespace
@@ -45,21 +69,17 @@ absl::Status RewardShapingOptions::Validate() const {
   if (!std::isfinite(min_log_reward)) {
     return Refuse("min_log_reward", min_log_reward, "give a finite number");
   }
+  if (scalarisation != Scalarisation::kWeightedSum && scale == RewardScale::kLog) {
+    return absl::InvalidArgumentError(
+        "reward_shaping.scalarisation multiplies, and log-rewards are added; give "
+        "reward_shaping.scale: linear, or scalarisation: weighted_sum");
+  }
   if (objectives.empty()) {
     return absl::InvalidArgumentError("reward_shaping.objectives is empty; give at least one");
   }
   double total = 0;
   for (const ObjectiveShaping& objective : objectives) {
-    const std::string field = absl::StrCat("objectives[", objective.name, "].weight");
-    if (!(std::isfinite(objective.weight) && objective.weight >= 0)) {
-      return Refuse(field, objective.weight, "give 0 or more");
-    }
-    if (scale == RewardScale::kLinear && !objective.maximize && objective.weight > 0) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "reward_shaping.objectives[", objective.name,
-          "].direction is minimize on a linear scale, where the reward would be negative; give "
-          "reward_shaping.scale: log, or let the oracle answer with a reward"));
-    }
+    if (absl::Status status = CheckObjective(objective, scale); !status.ok()) return status;
     total += objective.weight;
   }
   if (total <= 0) {
@@ -74,7 +94,9 @@ absl::StatusOr<RewardShaping> RewardShaping::Create(const RewardShapingOptions& 
 }
 
 RewardShaping::RewardShaping(const RewardShapingOptions& options)
-    : options_(options), hash_(Key128::Of(CanonicalText(options)).ToHex()) {}
+    : options_(options), hash_(Key128::Of(CanonicalText(options)).ToHex()) {
+  for (const ObjectiveShaping& objective : options_.objectives) total_weight_ += objective.weight;
+}
 
 absl::Status RewardShaping::CheckColumns(const RewardColumns& raw) const {
   const size_t objects = raw.status.size();
@@ -92,24 +114,34 @@ absl::Status RewardShaping::CheckColumns(const RewardColumns& raw) const {
   return absl::OkStatus();
 }
 
+absl::StatusOr<double> RewardShaping::Transformed(int64_t object, size_t objective,
+                                                  double value) const {
+  const ObjectiveShaping& shaping = options_.objectives[objective];
+  const double transformed = std::isfinite(value) ? shaping.transform.Apply(value) : value;
+  const bool linear = options_.scale == RewardScale::kLinear;
+  if (std::isfinite(transformed) && (!linear || transformed >= 0)) return transformed;
+  return absl::InvalidArgumentError(
+      absl::StrCat("raw value of object ", object, ", objective ", shaping.name, ", is ", value,
+                   std::isfinite(value)
+                       ? ": a linear reward is 0 or more; give reward_shaping.scale: log if it is "
+                         "a log-reward, or clip_min: 0, or a desirability"
+                       : ", not a finite number"));
+}
+
 absl::StatusOr<double> RewardShaping::LogReward(int64_t object, const double* values) const {
   const bool linear = options_.scale == RewardScale::kLinear;
-  double sum = 0;
+  const bool multiplies = options_.scalarisation != Scalarisation::kWeightedSum;
+  double sum = 0;  // Of logarithms where the values are multiplied.
   for (size_t j = 0; j < options_.objectives.size(); ++j) {
     const ObjectiveShaping& objective = options_.objectives[j];
     if (objective.weight == 0) continue;
-    const double value = values[j];
-    if (!std::isfinite(value) || (linear && value < 0)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "raw value of object ", object, ", objective ", objective.name, ", is ", value,
-          std::isfinite(value)
-              ? ": a linear reward is 0 or more; give reward_shaping.scale: log if "
-                "it is a log-reward"
-              : ", not a finite number"));
-    }
-    sum += (objective.maximize ? 1 : -1) * objective.weight * value;
+    const auto value = Transformed(object, j, values[j]);
+    if (!value.ok()) return value.status();
+    sum +=
+        (objective.maximize ? 1 : -1) * objective.weight * (multiplies ? std::log(*value) : *value);
   }
-  double log_reward = options_.exponent * (linear ? std::log(sum) : sum);
+  if (options_.scalarisation == Scalarisation::kGeometricMean) sum /= total_weight_;
+  double log_reward = options_.exponent * (linear && !multiplies ? std::log(sum) : sum);
   if (IsSeeded(SeededFault::kShapingTwice)) log_reward *= options_.exponent;
   if (std::isnan(log_reward) || log_reward > std::numeric_limits<double>::max()) {
     return absl::InvalidArgumentError(

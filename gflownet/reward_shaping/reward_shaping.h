@@ -9,12 +9,20 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gflownet/environment/reward_function.h"
+#include "gflownet/reward_shaping/desirability.h"
 
 namespace anabranch {
 
+// With t_i the value of objective i, clipped and, where so configured, made a desirability:
 enum class RewardScale {
-  kLinear,  // Values are rewards, ≥ 0: log R = β · log Σ_i w_i r_i.
-  kLog,     // Values are log-rewards:  log R = β · Σ_i ±w_i v_i, minus where v_i is minimised.
+  kLinear,  // Values are rewards, t_i ≥ 0: log R = β · log S(t), S as Scalarisation says.
+  kLog,     // Values are log-rewards:      log R = β · Σ_i ±w_i t_i, minus where t_i is minimised.
+};
+
+enum class Scalarisation {
+  kWeightedSum,    // S = Σ_i w_i t_i
+  kProduct,        // S = Π_i t_i^{w_i}, on the linear scale only, as is
+  kGeometricMean,  // S = Π_i t_i^{w_i / Σ_j w_j}.
 };
 
 enum class InvalidPolicy {
@@ -25,7 +33,10 @@ enum class InvalidPolicy {
 struct ObjectiveShaping {
   std::string name;
   double weight = 1.0;
-  bool maximize = true;  // Minimised objectives need kLog: 1/r, −r … is the user's choice to state.
+  // Minimised objectives need kLog or a desirability, which has a direction of its own (and then
+  // this stays true): what 1/r, −r … should be is the user's choice to state.
+  bool maximize = true;
+  ValueTransform transform = {};
 };
 
 struct RewardShapingOptions {
@@ -33,6 +44,7 @@ struct RewardShapingOptions {
   double exponent = 1.0;          // β
   double min_log_reward = -100.;  // Of the result; also what a reward of 0 becomes.
   InvalidPolicy invalid = InvalidPolicy::kReject;
+  Scalarisation scalarisation = Scalarisation::kWeightedSum;
   std::vector<ObjectiveShaping> objectives;  // In the columns' order.
 
   absl::Status Validate() const;
@@ -64,8 +76,11 @@ class RewardShaping {
   absl::Status CheckColumns(const RewardColumns& raw) const;
   // log R of one object, whose values are all valid.
   absl::StatusOr<double> LogReward(int64_t object, const double* values) const;
+  // t_j of a raw value; INVALID_ARGUMENT where it is not finite, or negative on the linear scale.
+  absl::StatusOr<double> Transformed(int64_t object, size_t objective, double value) const;
 
   RewardShapingOptions options_;
+  double total_weight_ = 0;
   std::string hash_;
 };
 

@@ -10,6 +10,40 @@
 namespace anabranch {
 namespace {
 
+Scalarisation ScalarisationOf(v1::Scalarisation scalarisation) {
+  switch (scalarisation) {
+    case v1::SCALARISATION_PRODUCT:
+      return Scalarisation::kProduct;
+    case v1::SCALARISATION_GEOMETRIC_MEAN:
+      return Scalarisation::kGeometricMean;
+    default:
+      return Scalarisation::kWeightedSum;
+  }
+}
+
+ValueTransform TransformOf(const v1::ObjectiveShaping& objective) {
+  ValueTransform transform;
+  if (objective.has_clip_min()) transform.clip_min = objective.clip_min();
+  if (objective.has_clip_max()) transform.clip_max = objective.clip_max();
+  switch (objective.desirability_case()) {
+    case v1::ObjectiveShaping::kMinMax:
+      transform.desirability =
+          MinMaxDesirability{objective.min_max().from(), objective.min_max().to()};
+      break;
+    case v1::ObjectiveShaping::kSigmoid:
+      transform.desirability =
+          SigmoidDesirability{objective.sigmoid().midpoint(), objective.sigmoid().slope()};
+      break;
+    case v1::ObjectiveShaping::kGaussian:
+      transform.desirability =
+          GaussianDesirability{objective.gaussian().target(), objective.gaussian().width()};
+      break;
+    case v1::ObjectiveShaping::DESIRABILITY_NOT_SET:
+      break;
+  }
+  return transform;
+}
+
 bool IsLog(const v1::RewardShapingConfig& config, std::span<const ObjectiveInfo> objectives) {
   if (config.scale() == v1::REWARD_SCALE_UNSPECIFIED) {
     return std::all_of(objectives.begin(), objectives.end(),
@@ -28,11 +62,12 @@ absl::StatusOr<RewardShaping> MakeRewardShaping(const v1::RewardShapingConfig& c
   options.min_log_reward = config.min_log_reward();
   options.invalid =
       config.invalid() == v1::INVALID_POLICY_FLOOR ? InvalidPolicy::kFloor : InvalidPolicy::kReject;
+  options.scalarisation = ScalarisationOf(config.scalarisation());
   std::vector<std::string> names;
   for (const ObjectiveInfo& objective : objectives) {
     names.push_back(objective.name);
     const double weight = config.objectives().empty() ? 1.0 : 0.0;
-    options.objectives.push_back({objective.name, weight, objective.maximize});
+    options.objectives.push_back({objective.name, weight, objective.maximize, {}});
   }
   for (const v1::ObjectiveShaping& from : config.objectives()) {
     const auto at = std::find(names.begin(), names.end(), from.name());
@@ -44,6 +79,7 @@ absl::StatusOr<RewardShaping> MakeRewardShaping(const v1::RewardShapingConfig& c
     ObjectiveShaping& to = options.objectives[at - names.begin()];
     to.weight = from.has_weight() ? from.weight() : 1.0;
     to.maximize = from.direction() != v1::OBJECTIVE_DIRECTION_MINIMIZE;
+    to.transform = TransformOf(from);
   }
   return RewardShaping::Create(options);
 }

@@ -158,6 +158,126 @@ TEST(RewardShapingTest, EveryOptionIsInTheHash) {
       << "pinned: it stands in stored data";
 }
 
+ValueTransform Clip(double low, double high) {
+  ValueTransform transform;
+  transform.clip_min = low;
+  transform.clip_max = high;
+  return transform;
+}
+
+template <typename Desirability>
+ValueTransform Desire(Desirability desirability) {
+  ValueTransform transform;
+  transform.desirability = desirability;
+  return transform;
+}
+
+TEST(DesirabilityTest, MinMaxIsStraightBetweenItsEndsAndFlatBeyond) {
+  const ValueTransform up = Desire(MinMaxDesirability{2, 6});
+  const ValueTransform down = Desire(MinMaxDesirability{6, 2});
+  const double values[] = {-1e308, 2, 3, 5, 6, 1e308}, expected[] = {0, 0, 0.25, 0.75, 1, 1};
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_DOUBLE_EQ(up.Apply(values[i]), expected[i]) << values[i];
+    EXPECT_DOUBLE_EQ(down.Apply(values[i]), 1 - expected[i]) << values[i];
+  }
+  EXPECT_DOUBLE_EQ(Desire(MinMaxDesirability{-1.7e308, 1.7e308}).Apply(0), 0.5)
+      << "the range of a double overflows a double";
+}
+
+TEST(DesirabilityTest, SigmoidIsHalfAtItsMidpointAndTurnsWithItsSlope) {
+  const ValueTransform sigmoid = Desire(SigmoidDesirability{3, 2});
+  EXPECT_DOUBLE_EQ(sigmoid.Apply(3), 0.5);
+  EXPECT_DOUBLE_EQ(sigmoid.Apply(3.5), 1 / (1 + std::exp(-1.0)));
+  EXPECT_DOUBLE_EQ(sigmoid.Apply(2.5) + sigmoid.Apply(3.5), 1);
+  EXPECT_DOUBLE_EQ(Desire(SigmoidDesirability{3, -2}).Apply(2.5), sigmoid.Apply(3.5));
+  EXPECT_EQ(sigmoid.Apply(1e308), 1);
+  EXPECT_EQ(sigmoid.Apply(-1e308), 0);
+}
+
+TEST(DesirabilityTest, GaussianIsOneAtItsTarget) {
+  const ValueTransform gaussian = Desire(GaussianDesirability{-7, 0.5});
+  EXPECT_EQ(gaussian.Apply(-7), 1);
+  EXPECT_DOUBLE_EQ(gaussian.Apply(-6.5), std::exp(-0.5));
+  EXPECT_DOUBLE_EQ(gaussian.Apply(-7.5), std::exp(-0.5));
+  EXPECT_EQ(gaussian.Apply(1e308), 0);
+}
+
+TEST(RewardShapingTest, ValuesAreClippedBeforeAllElse) {
+  RewardShapingOptions options;
+  options.objectives = {{"dock", 1.0, true, Clip(0, 12)}};
+  ShapedRewards out;
+  ASSERT_EQ(RewardShaping::Create(options)->Shape(Values({-5.0, 3.0, 40.0}), out),
+            absl::OkStatus());
+  EXPECT_EQ(out.log_rewards, (std::vector<double>{-100, std::log(3.0), std::log(12.0)}));
+  options.objectives[0].transform.desirability = MinMaxDesirability{0, 24};
+  ASSERT_EQ(RewardShaping::Create(options)->Shape(Values({40.0}), out), absl::OkStatus());
+  EXPECT_DOUBLE_EQ(out.log_rewards[0], std::log(0.5)) << "12 of 24, not 40";
+}
+
+TEST(RewardShapingTest, AMinimisedAffinityBecomesARewardByItsDesirability) {
+  RewardShapingOptions options;
+  options.exponent = 8;
+  options.objectives = {{"affinity", 1.0, true, Desire(MinMaxDesirability{0, -12})}};
+  ShapedRewards out;
+  ASSERT_EQ(RewardShaping::Create(options)->Shape(Values({-9.0, 1.0}), out), absl::OkStatus());
+  EXPECT_DOUBLE_EQ(out.log_rewards[0], 8 * std::log(0.75));
+  EXPECT_DOUBLE_EQ(out.log_rewards[1], -100);
+}
+
+TEST(RewardShapingTest, ScalarisationsAreWhatTheirNamesSay) {
+  RewardShapingOptions options;
+  options.exponent = 2;
+  options.objectives = {{"a", 1.0, true}, {"b", 3.0, true}, {"ignored", 0.0, true}};
+  const RewardColumns raw = Values({4.0, 0.5, 9.0, 0.0, 5.0, 9.0}, 3);
+  ShapedRewards out;
+  ASSERT_EQ(RewardShaping::Create(options)->Shape(raw, out), absl::OkStatus());
+  EXPECT_DOUBLE_EQ(out.log_rewards[0], 2 * std::log(4.0 + 3 * 0.5));
+  options.scalarisation = Scalarisation::kProduct;
+  ASSERT_EQ(RewardShaping::Create(options)->Shape(raw, out), absl::OkStatus());
+  EXPECT_DOUBLE_EQ(out.log_rewards[0], 2 * std::log(4.0 * 0.5 * 0.5 * 0.5));
+  EXPECT_EQ(out.log_rewards[1], -100) << "one factor of 0 is enough";
+  options.scalarisation = Scalarisation::kGeometricMean;
+  ASSERT_EQ(RewardShaping::Create(options)->Shape(raw, out), absl::OkStatus());
+  EXPECT_DOUBLE_EQ(out.log_rewards[0], 2 * std::log(std::pow(4.0 * 0.125, 0.25)));
+  EXPECT_EQ(out.log_rewards[1], -100);
+}
+
+TEST(RewardShapingTest, TheGeometricMeanOfEqualValuesIsThatValueWhateverTheWeights) {
+  RewardShapingOptions options;
+  options.scalarisation = Scalarisation::kGeometricMean;
+  options.objectives = {{"a", 0.3, true}, {"b", 7.0, true}, {"c", 1.1, true}};
+  ShapedRewards out;
+  ASSERT_EQ(RewardShaping::Create(options)->Shape(Values({0.2, 0.2, 0.2}, 3), out),
+            absl::OkStatus());
+  EXPECT_NEAR(out.log_rewards[0], std::log(0.2), 1e-14);
+}
+
+TEST(RewardShapingTest, TransformsAndScalarisationsAreInTheHash) {
+  RewardShapingOptions base = OneObjective(RewardScale::kLinear);
+  std::set<std::string> hashes = {RewardShaping::Create(base)->hash()};
+  const ValueTransform transforms[] = {
+      Clip(0, INFINITY),
+      Clip(-INFINITY, 0),
+      Clip(0, 0),
+      Desire(MinMaxDesirability{0, 1}),
+      Desire(MinMaxDesirability{1, 0}),
+      Desire(SigmoidDesirability{0, 1}),
+      Desire(SigmoidDesirability{0, 1.0000001}),
+      Desire(GaussianDesirability{0, 1}),
+  };
+  for (const ValueTransform& transform : transforms) {
+    RewardShapingOptions options = base;
+    options.objectives[0].transform = transform;
+    hashes.insert(RewardShaping::Create(options)->hash());
+  }
+  for (const auto scalarisation : {Scalarisation::kProduct, Scalarisation::kGeometricMean}) {
+    RewardShapingOptions options = base;
+    options.scalarisation = scalarisation;
+    hashes.insert(RewardShaping::Create(options)->hash());
+  }
+  EXPECT_EQ(hashes.size(), 11u);
+}
+
 TEST(RewardShapingTest, OptionsThatMeanNothingAreRefusedByName) {
   auto refused = [](auto change) {
     RewardShapingOptions options = OneObjective(RewardScale::kLinear);
@@ -173,6 +293,25 @@ TEST(RewardShapingTest, OptionsThatMeanNothingAreRefusedByName) {
   EXPECT_NE(refused([](auto& o) { o.objectives[0].weight = 0; }).find("weights of 0"),
             std::string::npos);
   EXPECT_NE(refused([](auto& o) { o.objectives[0].maximize = false; }).find("minimize"),
+            std::string::npos);
+  const auto transform = [&refused](const ValueTransform& bad) {
+    return refused([&bad](auto& o) { o.objectives[0].transform = bad; });
+  };
+  EXPECT_NE(transform(Clip(1, 0)).find("objectives[reward].clip_max is 0"), std::string::npos);
+  EXPECT_NE(transform(Clip(NAN, 0)).find("clip_min is nan"), std::string::npos);
+  EXPECT_NE(transform(Desire(MinMaxDesirability{1, 1})).find("min_max.to is 1"), std::string::npos);
+  EXPECT_NE(transform(Desire(SigmoidDesirability{1, 0})).find("slope is 0"), std::string::npos);
+  EXPECT_NE(transform(Desire(GaussianDesirability{1, 0})).find("width is 0"), std::string::npos);
+  EXPECT_NE(refused([](auto& o) {
+              o.scale = RewardScale::kLog;
+              o.objectives[0].maximize = false;
+              o.objectives[0].transform = Desire(MinMaxDesirability{0, 1});
+            }).find("direction"),
+            std::string::npos);
+  EXPECT_NE(refused([](auto& o) {
+              o.scale = RewardScale::kLog;
+              o.scalarisation = Scalarisation::kProduct;
+            }).find("scalarisation"),
             std::string::npos);
 }
 
