@@ -44,6 +44,9 @@ constexpr Default kDefaults[] = {
     {"reward.sequence_modes.modes", "8"},
     {"reward.sequence_modes.seed", "0"},
     {"reward.sequence_modes.scale", "1"},
+    {"reward.budget.max_evaluations", "0"},
+    {"reward.budget.max_cost", "0"},
+    {"reward.allow_fingerprint_change", "false"},
     {"reward_shaping.exponent", "1"},
     {"reward_shaping.min_log_reward", "-100"},
     {"reward_shaping.invalid", "reject"},
@@ -125,7 +128,7 @@ void ChooseAlternatives(v1::RunConfig& config) {
     config.mutable_objective()->mutable_trajectory_balance();
   }
   if (config.reward().oracle_case() == v1::RewardConfig::ORACLE_NOT_SET &&
-      config.environment().has_hypergrid()) {
+      config.reward().oracles().empty() && config.environment().has_hypergrid()) {
     config.mutable_reward()->mutable_hypergrid();
   }
 }
@@ -141,6 +144,42 @@ void FillFoundDistance(const v1::SequenceConfig& sequence, v1::RewardConfig& rew
   }
 }
 
+void FillTls(v1::TlsConfig& tls) {
+  if (!tls.has_require_client_certificate()) {
+    tls.set_require_client_certificate(tls.has_ca_file());
+  }
+}
+
+void FillKind(v1::OracleConfig& oracle) {
+  if (oracle.has_process()) {
+    v1::ProcessOracleConfig& process = *oracle.mutable_process();
+    if (process.protocol() == v1::PROCESS_PROTOCOL_UNSPECIFIED) {
+      process.set_protocol(v1::PROCESS_PROTOCOL_JSON_LINES);
+    }
+    if (!process.has_processes()) process.set_processes(1);
+  }
+  if (oracle.has_http() && !oracle.http().has_objects_key()) {
+    oracle.mutable_http()->set_objects_key("smiles");
+  }
+  if (oracle.has_grpc()) return;
+  v1::OracleDescriptionConfig& description = *oracle.mutable_describe();
+  if (!description.has_version()) description.set_version("1");
+  if (!description.has_deterministic()) description.set_deterministic(true);
+}
+
+void FillOracle(v1::OracleConfig& oracle) {
+  if (!oracle.has_batch_objects()) oracle.set_batch_objects(0);
+  if (!oracle.has_max_wait_seconds()) oracle.set_max_wait_seconds(0.005);
+  if (!oracle.has_max_in_flight()) oracle.set_max_in_flight(8);
+  if (!oracle.has_timeout_seconds()) oracle.set_timeout_seconds(60);
+  if (!oracle.has_max_tries()) oracle.set_max_tries(4);
+  if (!oracle.has_free()) oracle.set_free(false);
+  v1::CircuitConfig& circuit = *oracle.mutable_circuit();
+  if (!circuit.has_failures()) circuit.set_failures(5);
+  if (!circuit.has_open_seconds()) circuit.set_open_seconds(2);
+  FillKind(oracle);
+}
+
 // Defaults that depend on other values.
 void FillDependent(v1::RunConfig& config) {
   if (config.environment().has_sequence()) {
@@ -148,10 +187,12 @@ void FillDependent(v1::RunConfig& config) {
     if (!sequence.has_min_length()) sequence.set_min_length(sequence.max_length());
     FillFoundDistance(sequence, *config.mutable_reward());
   }
+  for (v1::OracleConfig& oracle : *config.mutable_reward()->mutable_oracles()) FillOracle(oracle);
+  if (config.cluster().has_tls()) FillTls(*config.mutable_cluster()->mutable_tls());
   v1::RewardShapingConfig& shaping = *config.mutable_reward_shaping();
   if (shaping.scale() == v1::REWARD_SCALE_UNSPECIFIED) {
-    shaping.set_scale(config.reward().has_hypergrid() ? v1::REWARD_SCALE_LINEAR
-                                                      : v1::REWARD_SCALE_LOG);
+    const bool linear = config.reward().has_hypergrid() || !config.reward().oracles().empty();
+    shaping.set_scale(linear ? v1::REWARD_SCALE_LINEAR : v1::REWARD_SCALE_LOG);
   }
   for (v1::ObjectiveShaping& objective : *shaping.mutable_objectives()) {
     if (!objective.has_weight()) objective.set_weight(1);

@@ -53,6 +53,10 @@ void EmitField(const Message& message, const FieldDescriptor& field, YAML::Emitt
   if (field.is_repeated()) {
     out << YAML::BeginSeq;
     for (int i = 0; i < reflection.FieldSize(message, &field); ++i) {
+      if (field.message_type() == nullptr) {
+        out << YAML::DoubleQuoted << reflection.GetRepeatedString(message, &field, i);
+        continue;
+      }
       EmitMessage(reflection.GetRepeatedMessage(message, &field, i), out);
     }
     out << YAML::EndSeq;

@@ -54,6 +54,12 @@ void Fraction(double value, absl::string_view key, Problems& problems);
 // What is trained on: environment and reward.
 void CheckEnvironment(const v1::RunConfig& config, Problems& problems);
 void CheckReward(const v1::RunConfig& config, Problems& problems);
+void CheckOracles(const v1::RunConfig& config, Problems& problems);
+void CheckShaping(const v1::RewardShapingConfig& shaping, Problems& problems);
+
+// How connections are secured. `serves`: the process that has it is a server, too.
+void CheckTls(const v1::TlsConfig& tls, bool serves, const std::string& key, Problems& problems);
+void CheckClusterSecurity(const v1::ClusterConfig& cluster, Problems& problems);
 
 }  // namespace anabranch
 

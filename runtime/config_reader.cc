@@ -131,11 +131,24 @@ class Reader {
     for (const YAML::Node& item : node) {
       const std::string item_path = ChildPath(path, absl::StrCat(index++));
       places_[item_path] = Place(item.Mark());
-      // All lists of the configuration are of messages.
       absl::Status status =
-          ReadMessage(item, item_path, *message.GetReflection()->AddMessage(&message, &field));
+          field.message_type() == nullptr
+              ? AddText(item, item_path, field, message)
+              : ReadMessage(item, item_path,
+                            *message.GetReflection()->AddMessage(&message, &field));
       if (!status.ok()) return status;
     }
+    return absl::OkStatus();
+  }
+
+  // Lists of scalars are lists of strings.
+  absl::Status AddText(const YAML::Node& item, const std::string& path,
+                       const FieldDescriptor& field, Message& message) {
+    if (!item.IsScalar()) {
+      return ErrorAt(places_[path], absl::StrCat(path, ": expected ", ExpectedScalar(field),
+                                                 ", found ", DescribeNode(item)));
+    }
+    message.GetReflection()->AddString(&message, &field, item.Scalar());
     return absl::OkStatus();
   }
 
@@ -178,7 +191,9 @@ absl::StatusOr<Message*> Descend(const std::vector<std::string>& parts, size_t* 
   const Reflection& reflection = *message.GetReflection();
   const std::string path = absl::StrJoin(parts.begin(), parts.begin() + *at + 1, ".");
   if (field.message_type() == nullptr) {
-    return ErrorAt(place, absl::StrCat(path, " is a single value; it has no keys below it"));
+    return ErrorAt(place, absl::StrCat(path, " is a ", field.is_repeated() ? "list" : "single",
+                                       field.is_repeated() ? " of strings, which is given whole"
+                                                           : " value; it has no keys below it"));
   }
   if (!field.is_repeated()) {
     const OneofDescriptor* alternatives = AlternativesOf(field);
@@ -217,7 +232,9 @@ absl::Status Replace(const std::string& path, absl::string_view yaml, const std:
                      ConfigPlaces& places) {
   YAML::Node node;
   if (absl::Status status = LoadNode(yaml, "", place, &node); !status.ok()) return status;
-  if (field.message_type() != nullptr) message.GetReflection()->ClearField(&message, &field);
+  if (field.message_type() != nullptr || field.is_repeated()) {
+    message.GetReflection()->ClearField(&message, &field);
+  }
   ForgetBelow(path, places);
   return Reader(root, "", place, places).ReadField(node, place, path, field, message);
 }

@@ -50,26 +50,6 @@ void CheckRun(const v1::RunConfig& config, Problems& problems) {
                  "use 1 to 64 letters, digits, '-', '_' and '.', not beginning with '.'");
 }
 
-void CheckShaping(const v1::RewardShapingConfig& shaping, Problems& problems) {
-  Positive(shaping.exponent(), "reward_shaping.exponent", problems);
-  problems.Check(std::isfinite(shaping.min_log_reward()), "reward_shaping.min_log_reward",
-                 shaping.min_log_reward(), "must be finite", "give a number such as -100");
-  double total = 0;
-  std::set<std::string> names;
-  for (int i = 0; i < shaping.objectives_size(); ++i) {
-    const v1::ObjectiveShaping& objective = shaping.objectives(i);
-    const std::string key = absl::StrCat("reward_shaping.objectives.", i);
-    if (objective.name().empty()) problems.Add(key + ".name", "is missing; name an objective");
-    problems.Check(names.insert(objective.name()).second, key + ".name", objective.name(),
-                   "which stands before", "name each objective once");
-    NotNegative(objective.weight(), key + ".weight", problems);
-    total += objective.weight();
-  }
-  if (shaping.objectives_size() > 0 && !(total > 0)) {
-    problems.Add("reward_shaping.objectives", "have no weight; give at least one a weight above 0");
-  }
-}
-
 void CheckPolicy(const v1::PolicyConfig& policy, Problems& problems) {
   const v1::MlpConfig& mlp = policy.mlp();
   problems.Check(mlp.hidden_layers() >= 1 && mlp.hidden_layers() <= kMaxLayers,
@@ -209,12 +189,14 @@ absl::Status ValidateRunConfigAt(const v1::RunConfig& config, const ConfigPlaces
   CheckRun(config, problems);
   CheckEnvironment(config, problems);
   CheckReward(config, problems);
+  CheckOracles(config, problems);
   CheckShaping(config.reward_shaping(), problems);
   CheckPolicy(config.policy(), problems);
   CheckActor(config.actor(), problems);
   CheckReplay(config, problems);
   CheckLearner(config.learner(), problems);
   CheckCluster(config.cluster(), problems);
+  CheckClusterSecurity(config.cluster(), problems);
   AtLeastOne(config.evaluation().top_k(), "evaluation.top_k", problems);
   return problems.ToStatus();
 }

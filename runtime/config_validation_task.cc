@@ -152,6 +152,7 @@ void CheckReward(const v1::RunConfig& config, Problems& problems) {
       break;
   }
   if (config.environment().kind_case() == v1::EnvironmentConfig::KIND_NOT_SET) return;
+  if (!config.reward().oracles().empty()) return;
   problems.Add("reward",
                "is missing, and this environment has none of its own; name an oracle, "
                "such as \"reward: {bit_sequence: {modes: 5}}\"");

@@ -121,6 +121,68 @@ TEST(ValidateRunConfig, ShapingMustYieldAFiniteLogReward) {
               HasSubstr("reward_shaping.objectives.1.name is a, which stands before"));
   EXPECT_THAT(GridRefusal("reward_shaping: {objectives: [{weight: 1}]}"),
               HasSubstr("reward_shaping.objectives.0.name is missing"));
+  const auto objective = [](const std::string& rest) {
+    return GridRefusal("reward_shaping: {objectives: [{name: a, " + rest + "}]}");
+  };
+  EXPECT_THAT(objective("clip_min: 2, clip_max: 1"),
+              HasSubstr("objectives.0.clip_max is 1, must be at least clip_min, 2; raise it"));
+  EXPECT_THAT(objective("min_max: {from: 3, to: 3}"),
+              HasSubstr("min_max.to is 3, which is min_max.from"));
+  EXPECT_THAT(objective("min_max: {from: 3}"), HasSubstr("min_max.to is missing"));
+  EXPECT_THAT(objective("sigmoid: {midpoint: 3, slope: 0}"), HasSubstr("sigmoid.slope is 0"));
+  EXPECT_THAT(objective("gaussian: {target: 3}"), HasSubstr("gaussian.width is 0"));
+  EXPECT_THAT(objective("direction: minimize"), HasSubstr("is minimize on a linear scale"));
+  EXPECT_THAT(objective("direction: minimize, min_max: {from: 0, to: 1}"),
+              HasSubstr("beside a desirability"));
+  EXPECT_THAT(GridRefusal("reward_shaping: {scale: log, scalarisation: product}"),
+              HasSubstr("reward_shaping.scalarisation multiplies"));
+}
+
+TEST(ValidateRunConfig, AnOracleMustSayHowItIsAsked) {
+  const auto oracle = [](const std::string& rest) {
+    return GridRefusal("reward_shaping: {objectives: [{name: a}]}\nreward: {oracles: [{name: x, " +
+                       rest + "}]}");
+  };
+  EXPECT_THAT(oracle("free: true"), HasSubstr("reward.oracles.0 says not how it is reached"));
+  EXPECT_THAT(oracle("grpc: {}"), HasSubstr("grpc.addresses is missing; write HOST:PORT"));
+  EXPECT_THAT(oracle("grpc: {addresses: [nowhere]}"), HasSubstr("grpc.addresses.0"));
+  EXPECT_THAT(oracle("grpc: {addresses: ['a:1', 'a:1']}"),
+              HasSubstr("addresses.1 is \"a:1\", which stands before"));
+  EXPECT_THAT(oracle("grpc: {addresses: ['a:1'], token_file: t}"),
+              HasSubstr("token_file is a secret that would travel in the clear; give tls"));
+  EXPECT_THAT(oracle("grpc: {addresses: ['a:1']}, describe: {version: '2'}"),
+              HasSubstr("describe stands beside grpc"));
+  EXPECT_THAT(oracle("process: {command: [a]}"), HasSubstr("oracles.0.objectives is missing"));
+  EXPECT_THAT(oracle("objectives: [a], process: {}"), HasSubstr("process.command is missing"));
+  EXPECT_THAT(oracle("objectives: [a, a], process: {command: [a]}"),
+              HasSubstr("objectives.1 is \"a\", which is empty or stands before"));
+  EXPECT_THAT(oracle("objectives: [a], http: {url: 'ftp://x'}"),
+              HasSubstr("url is \"ftp://x\", must begin with http:// or https://"));
+  EXPECT_THAT(oracle("objectives: [a], http: {url: 'http://x/', token_file: t}"),
+              HasSubstr("in the clear; use https"));
+  EXPECT_THAT(oracle("objectives: [a], open_inference: {addresses: ['a:1']}"),
+              HasSubstr("open_inference.model is missing"));
+  EXPECT_THAT(oracle("grpc: {addresses: ['a:1'], tls: {key_file: k}}"),
+              HasSubstr("tls.certificate_file is missing beside key_file"));
+  EXPECT_THAT(oracle("grpc: {addresses: ['a:1']}, max_in_flight: 0"),
+              HasSubstr("max_in_flight is 0, must be from 1 to 1024"));
+  EXPECT_THAT(oracle("grpc: {addresses: ['a:1']}, timeout_seconds: 0"),
+              HasSubstr("timeout_seconds is 0"));
+  EXPECT_THAT(oracle("grpc: {addresses: ['a:1']}}, {name: x, grpc: {addresses: ['b:1']}"),
+              HasSubstr("oracles.1.name is \"x\", which another oracle has"));
+  EXPECT_THAT(GridRefusal("reward: {oracles: [{name: x, grpc: {addresses: ['a:1']}}]}"),
+              HasSubstr("reward_shaping.objectives is missing"));
+  EXPECT_THAT(GridRefusal("reward: {budget: {max_cost: -1}}"), HasSubstr("max_cost is -1"));
+}
+
+TEST(ValidateRunConfig, SecretsNeedEncryption) {
+  EXPECT_THAT(GridRefusal("cluster: {replay_token_file: t}"),
+              HasSubstr("cluster.replay_token_file is a secret that would travel in the clear"));
+  EXPECT_THAT(GridRefusal("cluster: {tls: {ca_file: c}}"),
+              HasSubstr("cluster.tls.certificate_file is missing; every process of the cluster"));
+  EXPECT_THAT(GridRefusal("cluster: {tls: {certificate_file: c, key_file: k, "
+                          "require_client_certificate: true}}"),
+              HasSubstr("cluster.tls.ca_file is missing beside require_client_certificate"));
 }
 
 TEST(ValidateRunConfig, ExplorationIsAShare) {

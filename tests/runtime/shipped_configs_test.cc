@@ -146,6 +146,7 @@ std::set<std::string> CompareDefaults(const google::protobuf::Message& message,
   for (const google::protobuf::FieldDescriptor* field : fields) {
     const std::string key = message.GetDescriptor()->name() + "." + field->name();
     if (field->is_repeated()) {
+      if (field->message_type() == nullptr) continue;
       compared.merge(CompareDefaults(reflection.GetRepeatedMessage(message, field, 0), documented));
     } else if (field->message_type() != nullptr) {
       compared.merge(CompareDefaults(reflection.GetMessage(message, field), documented));
@@ -184,10 +185,20 @@ TEST(DocumentedDefaults, AreTheRealOnes) {
   table.clear_selector();
   table.clear_max_times_sampled();
   compared.merge(CompareDefaults(table, documented));
+  const auto oracles = ParseRunConfig(
+      "environment: {hypergrid: {}}\nreward_shaping: {objectives: [{name: a}]}\nreward: {oracles: "
+      "[\n"
+      " {name: a, objectives: [a], process: {command: [a]}},\n"
+      " {name: b, objectives: [b], http: {url: 'http://127.0.0.1:1/'}}]}\n",
+      "run.yaml");
+  ASSERT_TRUE(oracles.ok()) << oracles.status();
+  for (const v1::OracleConfig& oracle : oracles->reward().oracles()) {
+    compared.merge(CompareDefaults(oracle, documented));
+  }
   for (const auto& [key, value] : documented) {
     EXPECT_EQ(compared.count(key), 1u) << key << " is documented, but has no default";
   }
-  EXPECT_GE(compared.size(), 55u);
+  EXPECT_GE(compared.size(), 70u);
 }
 
 }  // namespace
