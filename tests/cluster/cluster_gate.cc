@@ -4,13 +4,18 @@
 #include <signal.h>
 
 #include <iostream>
+#include <map>
+#include <memory>
 #include <set>
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "nlohmann/json.hpp"
+#include "runtime/config.h"
 #include "runtime/file_system.h"
+#include "tests/cluster/cutting_proxy.h"
+#include "tests/cluster/hostile_oracle.h"
 #include "tests/cluster/ledgers.h"
 #include "tests/cluster/test_cluster.h"
 
@@ -24,7 +29,39 @@ constexpr int kPendingBatches = 2;  // actor.max_pending_batches.
 constexpr int kPrefetch = 2;        // learner.prefetch_batches.
 constexpr int kBuildThreads = 1;    // learner.build_threads.
 
-std::vector<std::string> Settings(const ClusterGate& gate) {
+// A quarter of the answers are spoilt, in each of the ways.
+constexpr double kSpoiltShare = 0.25;
+constexpr absl::Duration kLongestDelay = absl::Milliseconds(5);
+// Some thousand calls.
+constexpr int64_t kLongestLifeBytes = 4 << 20;
+
+// The oracle, and two ways to it.
+struct Hostile {
+  explicit Hostile(const v1::RunConfig& config)
+      : oracle(config, kSpoiltShare, kLongestDelay, 1),
+        near(oracle.port(), kLongestLifeBytes, 2),
+        far(oracle.port(), kLongestLifeBytes, 3) {}
+
+  // The truth beside it stands in the configuration already, by default.
+  std::vector<std::string> Settings() const {
+    return {"reward.hypergrid={}", "reward_shaping.objectives=[{name: reward}]",
+            absl::StrCat("reward.oracles=[{name: hostile, timeout_seconds: 0.3, "
+                         "circuit: {open_seconds: 0.2}, grpc: {addresses: ['127.0.0.1:",
+                         near.port(), "', '127.0.0.1:", far.port(), "']}}]")};
+  }
+
+  HostileOracle oracle;
+  CuttingProxy near, far;
+};
+
+std::unique_ptr<Hostile> MakeHostile(const ClusterGate& gate) {
+  if (!gate.hostile_oracle) return nullptr;
+  const auto config = LoadRunConfig(*PosixFileSystem(), JoinPath("configs", gate.config), {});
+  EXPECT_TRUE(config.ok()) << config.status();
+  return std::make_unique<Hostile>(*config);
+}
+
+std::vector<std::string> Settings(const ClusterGate& gate, const Hostile* hostile) {
   std::vector<std::string> set = {
       absl::StrCat("learner.batch_trajectories=", kBatch),
       absl::StrCat("actor.max_pending_batches=", kPendingBatches),
@@ -40,16 +77,30 @@ std::vector<std::string> Settings(const ClusterGate& gate) {
     set.push_back("actor.reward_timeout_seconds=2");
     set.push_back(absl::StrCat("learner.checkpoint.every_steps=", gate.max_steps / 20));
   }
+  if (hostile != nullptr) {
+    const std::vector<std::string> oracles = hostile->Settings();
+    set.insert(set.end(), oracles.begin(), oracles.end());
+  }
   set.insert(set.end(), gate.set.begin(), gate.set.end());
   return set;
 }
 
 class GateRun {
  public:
-  explicit GateRun(const ClusterGate& gate) : gate_(gate), cluster_(gate.config, Settings(gate)) {}
+  explicit GateRun(const ClusterGate& gate)
+      : gate_(gate),
+        hostile_(MakeHostile(gate)),
+        cluster_(gate.config, Settings(gate, hostile_.get())) {}
 
   void Run() {
     cluster_.StartAll(gate_.actors);
+    if (hostile_ != nullptr) {
+      for (const int quarter : {1, 2, 3}) {
+        cluster_.AwaitStep(quarter * gate_.max_steps / 4);
+        if (testing::Test::HasFailure()) return;
+        hostile_->oracle.Restart();
+      }
+    }
     if (gate_.faults) {
       for (const int quarter : {1, 2, 3}) {
         InjectFaults(quarter * gate_.max_steps / 4);
@@ -61,7 +112,8 @@ class GateRun {
     EndOthers();
     CheckBounds();
     CheckCounts();
-    if (!gate_.faults) CheckVersionLag();
+    CheckRewards();
+    if (!gate_.faults && hostile_ == nullptr) CheckVersionLag();
   }
 
  private:
@@ -113,6 +165,7 @@ class GateRun {
     info_ = cluster_.AwaitInfo(
         [](const v1::GetInfoResponse& info) { return info.tables(0).leased() == 0; });
     EXPECT_TRUE(cluster_.EndInOrder("replay").ok()) << cluster_.Log("replay");
+    reward_ = cluster_.AwaitStatus("reward", [](const auto&) { return true; });
     EXPECT_TRUE(cluster_.EndInOrder("reward").ok()) << cluster_.Log("reward");
   }
 
@@ -181,6 +234,33 @@ class GateRun {
               << unnoted << " acknowledged without a note\n";
   }
 
+  double RewardTotal(absl::string_view name) const {
+    for (const v1::Total& total : reward_.totals()) {
+      if (total.name() == name) return total.value();
+    }
+    ADD_FAILURE() << "the reward service tells no total '" << name << "'";
+    return 0;
+  }
+
+  // What was asked was evaluated, or was known, or it is said what became of it.
+  void CheckRewards() const {
+    double sum = 0;
+    for (const char* outcome : {"evaluated", "cached", "invalid", "failed"}) {
+      sum += RewardTotal(outcome);
+    }
+    EXPECT_EQ(RewardTotal("asked"), sum);
+    EXPECT_GT(RewardTotal("cached"), 0);
+    if (hostile_ == nullptr) return;
+    std::map<Hostility, int64_t> done = hostile_->oracle.done();
+    for (int how = 0; how <= static_cast<int>(Hostility::kPendingObjects); ++how) {
+      EXPECT_GT(done[static_cast<Hostility>(how)], 0) << "hostility " << how << " never happened";
+    }
+    for (const CuttingProxy* proxy : {&hostile_->near, &hostile_->far}) {
+      std::cout << gate_.name << ": " << proxy->resets() << " connections reset, "
+                << proxy->half_closed() << " half closed, " << proxy->silent() << " silent\n";
+    }
+  }
+
   // How many versions old a trajectory may be when it is trained on, where publish_every_steps is
   // 1 and nobody stands still. From the moment in which its actor takes the newest snapshot:
   //  - each actor has one batch being rolled out and kPendingBatches waiting, all of which replay
@@ -216,8 +296,10 @@ class GateRun {
   }
 
   const ClusterGate& gate_;
+  const std::unique_ptr<Hostile> hostile_;
   TestCluster cluster_;
   v1::GetInfoResponse info_;
+  v1::GetStatusResponse reward_;
   uint64_t killed_actors_ = 0;
   uint64_t killed_learners_ = 0;
 };

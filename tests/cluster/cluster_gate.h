@@ -27,13 +27,17 @@ struct ClusterGate {
   // At 25, 50 and 75 % of the steps: an actor is killed and another joins, the reward service
   // stands still for 5 s, the learner is killed and resumed, replay is drained and started again.
   bool faults = false;
+  // Objects are scored by a HostileOracle behind two CuttingProxies, beside the built-in reward,
+  // with which the learned distribution is compared. It is restarted at each quarter of the steps.
+  bool hostile_oracle = false;
   std::vector<ClusterBound> bounds = {};
 };
 
 inline void PrintTo(const ClusterGate& gate, std::ostream* out) { *out << gate.name; }
 
 // Runs one replay, one reward, one learner and the actors until the learner is done, and checks
-// bounds, version lag (where there are no faults) and that every trajectory was counted once.
+// bounds, version lag (where there are no faults), that every trajectory was counted once, and that
+// the reward service accounts for every object that it was asked about.
 void RunClusterGate(const ClusterGate& gate);
 
 }  // namespace anabranch

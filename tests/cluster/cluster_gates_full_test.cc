@@ -28,6 +28,14 @@ const ClusterGate kGates[] = {
      .bounds = {{.metric = "modes", .within_trajectories = 40'000, .at_least = 16},
                 {.metric = "tv", .within_trajectories = 230'000, .at_most = 0.05},
                 {.metric = "log_z_error", .within_trajectories = 230'000, .at_most = 0.05}}},
+    {.name = "Grid8x8x8x8WithAHostileOracle",
+     .config = "hypergrid-8x8x8x8.yaml",
+     .set = {"evaluation.every_steps=500"},
+     .max_steps = 12'500,
+     .hostile_oracle = true,
+     .bounds = {{.metric = "modes", .within_trajectories = 40'000, .at_least = 16},
+                {.metric = "tv", .within_trajectories = 230'000, .at_most = 0.05},
+                {.metric = "log_z_error", .within_trajectories = 230'000, .at_most = 0.05}}},
 };
 
 INSTANTIATE_TEST_SUITE_P(Gates, FullClusterGates, testing::ValuesIn(kGates),

@@ -25,6 +25,14 @@ const ClusterGate kGates[] = {
      .faults = true,
      .bounds = {{.metric = "tv", .within_trajectories = 36'800, .at_most = 0.01},
                 {.metric = "modes", .within_trajectories = 36'800, .at_least = 4}}},
+    // FAILED answers leave their trajectories out, whatever these are: less is trained on, and the
+    // same is learned.
+    {.name = "Grid8x8WithAHostileOracle",
+     .config = "hypergrid-8x8.yaml",
+     .max_steps = 2000,
+     .hostile_oracle = true,
+     .bounds = {{.metric = "tv", .within_trajectories = 36'800, .at_most = 0.01},
+                {.metric = "modes", .within_trajectories = 36'800, .at_least = 4}}},
 };
 
 INSTANTIATE_TEST_SUITE_P(Gates, ClusterGates, testing::ValuesIn(kGates),
