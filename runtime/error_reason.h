@@ -24,6 +24,9 @@ inline constexpr absl::string_view kReasonDraining = "DRAINING";
 inline constexpr absl::string_view kReasonOverloaded = "OVERLOADED";  // Try again later.
 inline constexpr absl::string_view kReasonDiskFull = "DISK_FULL";
 inline constexpr absl::string_view kReasonMessageTooLarge = "MESSAGE_TOO_LARGE";
+// Of UNAUTHENTICATED: the call had no token, or not the one that opens this server.
+inline constexpr absl::string_view kReasonNoToken = "NO_TOKEN";
+inline constexpr absl::string_view kReasonBadToken = "BAD_TOKEN";
 
 // Further facts by name, such as {"field", "actions"}. Short: they travel in HTTP/2 trailers.
 using ErrorFacts = std::map<std::string, std::string>;

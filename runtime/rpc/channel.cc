@@ -1,7 +1,6 @@
 #include "runtime/rpc/channel.h"
 
 #include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
 #include "absl/strings/match.h"
@@ -35,6 +34,10 @@ grpc::ChannelArguments Arguments(const ChannelOptions& options) {
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   // The peers of a cluster are reached directly, whatever proxy the machine has for the web.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  const auto& tls = options.security.tls;
+  if (tls.has_value() && !tls->server_name().empty()) {
+    arguments.SetSslTargetNameOverride(tls->server_name());
+  }
   return arguments;
 }
 
@@ -46,7 +49,7 @@ bool IsLoopback(absl::string_view address) {
   return parsed.ok() && IsLoopbackHost(parsed->host);
 }
 
-absl::Status CheckAddress(absl::string_view what, absl::string_view address, bool insecure) {
+absl::Status CheckAddress(absl::string_view what, absl::string_view address, bool allowed) {
   if (absl::string_view path = address; absl::ConsumePrefix(&path, kUnix)) {
     if (!path.empty()) return absl::OkStatus();
     return absl::InvalidArgumentError(
@@ -56,20 +59,22 @@ absl::Status CheckAddress(absl::string_view what, absl::string_view address, boo
   if (!parsed.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(what, " ", parsed.status().message()));
   }
-  if (insecure || IsLoopbackHost(parsed->host)) return absl::OkStatus();
+  if (allowed || IsLoopbackHost(parsed->host)) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat(what, " is \"", address,
-                   "\", which other machines reach, and nothing would be encrypted; use an address "
-                   "of 127.0.0.1 or, in a network where all may read and write, give --insecure"));
+                   "\", which other machines reach, and nothing would be encrypted; secure it with "
+                   "tls (docs/security.md), use an address of 127.0.0.1 or, in a network where all "
+                   "may read and write, give --insecure"));
 }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(absl::string_view what,
                                                            const std::string& address,
                                                            const ChannelOptions& options) {
-  if (absl::Status status = CheckAddress(what, address, options.insecure); !status.ok()) {
-    return status;
-  }
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), Arguments(options));
+  const bool allowed = options.insecure || options.security.tls.has_value();
+  if (absl::Status status = CheckAddress(what, address, allowed); !status.ok()) return status;
+  auto credentials = MakeChannelCredentials(options.security, *options.log);
+  if (!credentials.ok()) return credentials.status();
+  return grpc::CreateCustomChannel(address, *credentials, Arguments(options));
 }
 
 }  // namespace anabranch

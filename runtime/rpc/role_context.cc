@@ -35,10 +35,12 @@ struct RoleContext::State {
     response.set_run_id(run_id);
   }
 
-  absl::StatusOr<std::shared_ptr<grpc::Channel>> Channel(absl::string_view key,
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> Channel(v1::Role peer, absl::string_view key,
                                                          const std::string& address) const {
     ChannelOptions options;
     options.insecure = flags.insecure;
+    options.security = SecurityOf(peer, config.cluster());
+    options.log = &log;
     return MakeChannel(key, address, options);
   }
 
@@ -67,13 +69,16 @@ const std::string& RoleContext::run_id_flag() const { return state_->flags.run_i
 uint64_t RoleContext::incarnation() const { return state_->incarnation; }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> RoleContext::ReplayChannel() const {
-  return state_->Channel("cluster.replay_address", config().cluster().replay_address());
+  return state_->Channel(v1::ROLE_REPLAY, "cluster.replay_address",
+                         config().cluster().replay_address());
 }
 absl::StatusOr<std::shared_ptr<grpc::Channel>> RoleContext::RewardChannel() const {
-  return state_->Channel("cluster.reward_address", config().cluster().reward_address());
+  return state_->Channel(v1::ROLE_REWARD, "cluster.reward_address",
+                         config().cluster().reward_address());
 }
 absl::StatusOr<std::shared_ptr<grpc::Channel>> RoleContext::LearnerChannel() const {
-  return state_->Channel("cluster.learner_address", config().cluster().learner_address());
+  return state_->Channel(v1::ROLE_LEARNER, "cluster.learner_address",
+                         config().cluster().learner_address());
 }
 
 absl::StatusOr<std::unique_ptr<RoleServer>> RoleContext::Serve(
@@ -82,6 +87,7 @@ absl::StatusOr<std::unique_ptr<RoleServer>> RoleContext::Serve(
   RpcServerOptions options;
   options.listen = flags.listen;
   options.insecure = flags.insecure;
+  options.security = SecurityOf(state_->role, config().cluster());
   auto describe_all = [state = state_.get(),
                        describe = std::move(describe)](v1::GetStatusResponse& response) {
     if (describe != nullptr) describe(response);

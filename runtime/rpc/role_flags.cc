@@ -71,7 +71,8 @@ void DeclareRoleFlags(v1::Role role, CLI::App& app, RoleFlags& flags) {
                      ? "Run to serve. Default: that of its state, else a fresh one"
                      : "Run to work for. Default: the one that replay serves");
   app.add_flag("--insecure", flags.insecure,
-               "Allow addresses that other machines reach, though nothing is encrypted");
+               "Allow addresses that other machines reach, though nothing is encrypted; with\n"
+               "cluster.tls they are allowed anyway");
   app.add_option("--log-format", flags.log_format, "text or json. Default: text");
   app.add_option("--log-level", flags.log_level, "debug, info, warning or error. Default: info");
   app.add_flag("--print-config", flags.print_config, "Print the whole configuration and end");
@@ -104,17 +105,18 @@ absl::Status CompleteRoleFlags(v1::Role role, const v1::RunConfig& config, uint6
       absl::StrAppend(&flags.name, "-", absl::Hex(incarnation & 0xffff, absl::kZeroPad4));
     }
   }
-  absl::Status status = CheckAddress(listen_from, flags.listen, flags.insecure);
+  const bool allowed = flags.insecure || config.cluster().has_tls();
+  absl::Status status = CheckAddress(listen_from, flags.listen, allowed);
   if (!status.ok()) return status;
   if (flags.metrics_listen == kOff) {
     flags.metrics_listen.clear();
   } else {
     // Read-only, and without secrets: it may be reached from elsewhere.
-    status = CheckAddress("--metrics-listen", flags.metrics_listen, /*insecure=*/true);
+    status = CheckAddress("--metrics-listen", flags.metrics_listen, /*allowed=*/true);
     if (!status.ok()) return status;
   }
   for (const v1::Role peer : PeersOf(role)) {
-    status = CheckAddress(AddressKey(peer), AddressOf(peer, config.cluster()), flags.insecure);
+    status = CheckAddress(AddressKey(peer), AddressOf(peer, config.cluster()), allowed);
     if (!status.ok()) return status;
   }
   return absl::OkStatus();

@@ -90,7 +90,8 @@ absl::StatusOr<SocketAddress> ListenAddress(const std::string& listen) {
 }  // namespace
 
 absl::Status RpcServerOptions::Validate() const {
-  if (absl::Status status = CheckAddress("listen", listen, insecure); !status.ok()) return status;
+  const bool allowed = insecure || security.tls.has_value();
+  if (absl::Status status = CheckAddress("listen", listen, allowed); !status.ok()) return status;
   if (max_message_bytes < 1 || max_message_bytes > std::numeric_limits<int>::max()) {
     return absl::InvalidArgumentError(
         absl::StrCat("max_message_bytes is ", max_message_bytes, ", must be from 1 to 2147483647"));
@@ -106,14 +107,16 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
     const RpcServerOptions& options, const std::vector<grpc::Service*>& services, Describe describe,
     Metrics& metrics, Log& log) {
   if (absl::Status status = options.Validate(); !status.ok()) return status;
+  auto credentials = MakeServerCredentials(options.security, metrics, log);
+  if (!credentials.ok()) return credentials.status();
   EnableHealthAndReflection();
   auto state = std::make_unique<State>(std::move(describe), metrics, log);
   const absl::StatusOr<SocketAddress> address = ListenAddress(options.listen);
   grpc::ServerBuilder builder;
   Limit(options, builder);
   int port = 0;
-  builder.AddListeningPort(address.ok() ? address->ToString() : options.listen,
-                           grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(address.ok() ? address->ToString() : options.listen, *credentials,
+                           &port);
   for (grpc::Service* service : services) builder.RegisterService(service);
   builder.RegisterService(&state->status_service);
   builder.SetOption(std::make_unique<WithServiceNames>(state->service_names));
@@ -131,7 +134,8 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
     state->address = SocketAddress{address->host, static_cast<uint16_t>(port)}.ToString();
   }
   state->SetHealth(false);
-  log.Info("listening", {{"address", state->address}});
+  log.Info("listening",
+           {{"address", state->address}, {"security", DescribeServerSecurity(options.security)}});
   return std::unique_ptr<RpcServer>(new RpcServer(std::move(state)));
 }
 

@@ -25,6 +25,7 @@ namespace anabranch {
 struct RpcServerOptions {
   std::string listen;     // HOST:PORT; port 0 takes a free one.
   bool insecure = false;  // Plaintext off loopback.
+  EdgeSecurity security;  // What clients must bring.
   int64_t max_message_bytes = kMaxMessageBytes;
   // Calls (of services that aren't asynchronous) beyond that are refused with RESOURCE_EXHAUSTED,
   // reason OVERLOADED. At least 8.
@@ -42,7 +43,8 @@ class RpcServer {
   using Describe = std::function<void(v1::GetStatusResponse&)>;
 
   // UNAVAILABLE names an address that can't be bound and the remedy; INVALID_ARGUMENT as
-  // CheckAddress. Health is NOT_SERVING until SetServing. Services, metrics and log outlive it.
+  // CheckAddress and MakeServerCredentials. Health is NOT_SERVING until SetServing. Services,
+  // metrics and log outlive it.
   static absl::StatusOr<std::unique_ptr<RpcServer>> Start(
       const RpcServerOptions& options, const std::vector<grpc::Service*>& services,
       Describe describe, Metrics& metrics, Log& log);
