@@ -12,7 +12,8 @@ namespace anabranch {
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
 // The reverse. Details that can't be read are left out. A message that was too large for gRPC comes
-// back with reason MESSAGE_TOO_LARGE.
+// back with reason MESSAGE_TOO_LARGE, a refusal by TokenCheck with NO_TOKEN or BAD_TOKEN, and a TLS
+// handshake that failed with what to look at.
 absl::Status FromGrpcStatus(const grpc::Status& status);
 
 }  // namespace anabranch

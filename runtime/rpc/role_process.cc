@@ -1,10 +1,8 @@
 #include "runtime/rpc/role_process.h"
 
-#include <grpc/support/log.h>
 #include <signal.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <utility>
@@ -14,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "runtime/components/run_identity.h"
 #include "runtime/config.h"
+#include "runtime/rpc/grpc_log.h"
 #include "runtime/rpc/role_flags.h"
 #include "runtime/version.h"
 
@@ -23,13 +22,6 @@ namespace {
 constexpr int kInOrder = 0;
 constexpr int kFailed = 1;
 constexpr int kBadUsage = 2;
-
-// gRPC's own lines would stand beside ours without time or role. What matters comes back as a
-// status; who wants them all sets GRPC_VERBOSITY.
-void QuietGrpc() {
-  if (std::getenv("GRPC_VERBOSITY") != nullptr) return;
-  gpr_set_log_verbosity(static_cast<gpr_log_severity>(GPR_LOG_SEVERITY_ERROR + 1));
-}
 
 // What stops a process before it has begun, in the form of the log that it would have had.
 // A configuration may have several faults, a line each.
@@ -47,6 +39,7 @@ int RunWith(const RoleProgram& program, const RoleFlags& flags, const v1::RunCon
     if (!removed.ok() && !absl::IsNotFound(removed)) return Refuse(log, removed);
   }
   RoleContext context(program.role, flags, config, incarnation, log, shutdown);
+  const HandshakeWatch handshakes(context.metrics(), log);
   const absl::Status status = program.run(context);
   if (status.ok() || (absl::IsCancelled(status) && shutdown.requested())) {
     log.Info("ended in order");

@@ -1,9 +1,10 @@
 #include "runtime/rpc/token_check.h"
 
+#include <grpc/grpc_security_constants.h>
 #include <prometheus/counter.h>
 
+#include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -16,9 +17,6 @@ namespace {
 
 constexpr char kPath[] = ":path";
 constexpr absl::string_view kHealth = "/grpc.health.v1.Health/";
-constexpr absl::Duration kBetweenLines = absl::Minutes(1);
-// Peers are named by certificates that our own authority has signed; still, there is an end to it.
-constexpr size_t kMaxPeers = 1000;
 constexpr size_t kMaxMethodBytes = 200;
 
 absl::string_view ViewOf(const grpc::string_ref& text) { return {text.data(), text.size()}; }
@@ -29,20 +27,31 @@ absl::string_view MethodOf(const grpc::AuthMetadataProcessor::InputMetadata& met
   return path == metadata.end() ? absl::string_view() : ViewOf(path->second);
 }
 
+// The common name in the client's certificate, or else all that it is for.
 std::string PeerOf(const grpc::AuthContext& context) {
   if (!context.IsPeerAuthenticated()) return "(no certificate)";
-  std::vector<std::string> names;
-  for (const grpc::string_ref& name : context.GetPeerIdentity()) {
-    names.emplace_back(name.data(), name.size());
-  }
-  return absl::StrJoin(names, ",");
+  auto names = context.FindPropertyValues(GRPC_X509_CN_PROPERTY_NAME);
+  if (names.empty()) names = context.GetPeerIdentity();
+  return absl::StrJoin(names, ",", [](std::string* out, const grpc::string_ref& name) {
+    out->append(name.data(), name.size());
+  });
+}
+
+prometheus::Counter& RefusedCounter(Metrics& metrics, absl::string_view reason) {
+  return metrics.Counter("anabranch_rpc_refused_total",
+                         "Calls refused before they reached a service.",
+                         {{"reason", std::string(reason)}});
 }
 
 }  // namespace
 
 TokenCheck::TokenCheck(std::unique_ptr<TokenFile> token, Metrics& metrics, Log& log,
                        TokenFile::Clock clock)
-    : token_(std::move(token)), metrics_(metrics), log_(log), clock_(std::move(clock)) {}
+    : token_(std::move(token)),
+      without_token_(RefusedCounter(metrics, kReasonNoToken)),
+      with_bad_token_(RefusedCounter(metrics, kReasonBadToken)),
+      log_(log),
+      limit_(std::move(clock)) {}
 
 grpc::Status TokenCheck::Process(const InputMetadata& metadata, grpc::AuthContext* context,
                                  OutputMetadata* consumed, OutputMetadata*) {
@@ -64,12 +73,9 @@ grpc::Status TokenCheck::Process(const InputMetadata& metadata, grpc::AuthContex
 
 grpc::Status TokenCheck::Refuse(absl::string_view reason, absl::string_view what,
                                 const InputMetadata& metadata, const grpc::AuthContext& context) {
-  metrics_
-      .Counter("anabranch_rpc_refused_total", "Calls refused before they reached a service.",
-               {{"reason", std::string(reason)}})
-      .Increment();
+  (reason == kReasonNoToken ? without_token_ : with_bad_token_).Increment();
   const std::string peer = PeerOf(context);
-  const int64_t times = CountForLog(absl::StrCat(reason, " ", peer));
+  const int64_t times = limit_.Count(absl::StrCat(reason, " ", peer));
   if (times > 0) {
     log_.Warning("refused a call",
                  {{"reason", std::string(reason)},
@@ -79,17 +85,6 @@ grpc::Status TokenCheck::Refuse(absl::string_view reason, absl::string_view what
   }
   // gRPC sends code and message from here, but no details; FromGrpcStatus knows the form.
   return {grpc::StatusCode::UNAUTHENTICATED, absl::StrCat(reason, ": ", what)};
-}
-
-int64_t TokenCheck::CountForLog(const std::string& peer_and_reason) {
-  const absl::Time now = clock_();
-  absl::MutexLock lock(&mu_);
-  const bool known = refusals_.size() < kMaxPeers || refusals_.count(peer_and_reason) > 0;
-  Refusals& refusals = refusals_[known ? peer_and_reason : "others"];
-  ++refusals.since_last_line;
-  if (now < refusals.silent_until) return 0;
-  refusals.silent_until = now + kBetweenLines;
-  return std::exchange(refusals.since_last_line, 0);
 }
 
 }  // namespace anabranch

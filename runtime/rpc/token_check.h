@@ -4,17 +4,13 @@
 
 #include <grpcpp/security/auth_metadata_processor.h>
 
-#include <cstdint>
-#include <map>
 #include <memory>
-#include <string>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/strings/string_view.h"
-#include "absl/synchronization/mutex.h"
-#include "absl/time/time.h"
+#include "absl/time/clock.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
+#include "runtime/rpc/line_limit.h"
 #include "runtime/rpc/token_file.h"
 
 namespace anabranch {
@@ -40,22 +36,14 @@ class TokenCheck final : public grpc::AuthMetadataProcessor {
                        OutputMetadata* consumed, OutputMetadata* response) override;
 
  private:
-  struct Refusals {
-    absl::Time silent_until = absl::InfinitePast();
-    int64_t since_last_line = 0;
-  };
-
   grpc::Status Refuse(absl::string_view reason, absl::string_view what,
                       const InputMetadata& metadata, const grpc::AuthContext& context);
-  // Counts; how many there were since the last line, or 0 if none is due.
-  int64_t CountForLog(const std::string& peer_and_reason);
 
   const std::unique_ptr<TokenFile> token_;
-  Metrics& metrics_;
+  prometheus::Counter& without_token_;
+  prometheus::Counter& with_bad_token_;
   Log& log_;
-  const TokenFile::Clock clock_;
-  absl::Mutex mu_;
-  std::map<std::string, Refusals> refusals_ ABSL_GUARDED_BY(mu_);
+  LineLimit limit_;
 };
 
 }  // namespace anabranch
