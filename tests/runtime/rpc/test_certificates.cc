@@ -59,7 +59,8 @@ X509* Draft(const TestAuthority::Subject& subject, EVP_PKEY* key, X509* issuer) 
   X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC,
                              reinterpret_cast<const unsigned char*>(subject.name.c_str()), -1, -1,
                              0);
-  X509_set_issuer_name(certificate, X509_get_subject_name(issuer == nullptr ? certificate : issuer));
+  X509_set_issuer_name(certificate,
+                       X509_get_subject_name(issuer == nullptr ? certificate : issuer));
   X509_set_pubkey(certificate, key);
   return certificate;
 }
