@@ -15,6 +15,7 @@
 #include "cli/health/health_command.h"
 #include "cli/objects/objects_command.h"
 #include "cli/status/status_command.h"
+#include "runtime/rpc/grpc_log.h"
 
 namespace anabranch {
 namespace {
@@ -135,6 +136,7 @@ int Run(std::vector<std::string> arguments) {
 }  // namespace anabranch
 
 int main(int argc, char** argv) {
+  anabranch::QuietGrpc();
   try {
     return anabranch::Run({argv + 1, argv + argc});
   } catch (const std::exception& error) {

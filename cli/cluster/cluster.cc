@@ -36,7 +36,8 @@ absl::Status ClusterOptions::Validate() const {
 Cluster::Cluster(ClusterOptions options, ClusterWatcher watcher, std::function<int()> stop_requests)
     : options_(std::move(options)),
       watcher_(std::move(watcher)),
-      stop_requests_(std::move(stop_requests)) {
+      stop_requests_(std::move(stop_requests)),
+      watch_(options_.learner_security) {
   AddMember(v1::ROLE_REPLAY, "replay", options_.replay_grace);
   AddMember(v1::ROLE_REWARD, "reward", options_.reward_grace);
   AddMember(v1::ROLE_LEARNER, "learner", options_.learner_grace);

@@ -14,6 +14,7 @@
 #include "absl/time/clock.h"
 #include "cli/cluster/cluster.h"
 #include "cli/cluster/cluster_directory.h"
+#include "cli/cluster/cluster_file.h"
 #include "cli/progress/progress.h"
 #include "learner/run_directory.h"
 #include "nlohmann/json.hpp"
@@ -200,6 +201,7 @@ int Train(const Flags& flags, const v1::RunConfig& config, const ClusterDirector
   options.roles.log_level = flags.log_level;
   options.roles.ledgers = flags.ledger;
   options.actors = flags.actors;
+  options.learner_security = SecurityOf(v1::ROLE_LEARNER, config.cluster());
   options.max_steps = report.max_steps;
   progress.Note(absl::StrCat(directory.resumed() ? "Going on with run " : "Run ",
                              directory.run_id(), "; look at it by: anabranch status ", flags.out));

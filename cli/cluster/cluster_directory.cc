@@ -37,10 +37,6 @@ absl::Status CheckNoOtherRun(const std::string& path) {
 
 }  // namespace
 
-std::string ClusterConfigPath(const std::string& directory) {
-  return JoinPath(JoinPath(directory, kProcessesDirectory), kClusterConfigFile);
-}
-
 absl::StatusOr<std::unique_ptr<ClusterDirectory>> ClusterDirectory::Open(
     const std::string& path, const std::string& run_name, bool must_exist) {
   if (must_exist) {

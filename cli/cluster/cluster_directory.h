@@ -9,9 +9,6 @@
 
 namespace anabranch {
 
-// Name below DIR/processes: the configuration that the cluster was last started with.
-inline constexpr char kClusterConfigFile[] = "config.yaml";
-
 // Holds the directory until destroyed, or until the process ends, however that happens.
 class ClusterDirectory {
  public:
@@ -39,9 +36,6 @@ class ClusterDirectory {
   std::string run_id_;
   bool resumed_ = false;
 };
-
-// DIR/processes/config.yaml.
-std::string ClusterConfigPath(const std::string& directory);
 
 }  // namespace anabranch
 

@@ -41,6 +41,10 @@ ClusterFile ToCluster(const Json& json) {
 
 }  // namespace
 
+std::string ClusterConfigPath(const std::string& directory) {
+  return JoinPath(JoinPath(directory, kProcessesDirectory), "config.yaml");
+}
+
 absl::StatusOr<RoleAddress> ReadRoleAddress(const FileSystem& file_system,
                                             const std::string& path) {
   return ReadJson(file_system, path, ToAddress);

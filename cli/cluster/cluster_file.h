@@ -19,6 +19,9 @@ inline constexpr char kProcessesDirectory[] = "processes";
 inline constexpr char kLogsDirectory[] = "logs";
 inline constexpr char kReplayDirectory[] = "replay";
 
+// DIR/processes/config.yaml: the configuration that the cluster was last started with.
+std::string ClusterConfigPath(const std::string& directory);
+
 // Where a process listens. Each writes its own as JSON to --address-file.
 struct RoleAddress {
   std::string role;  // "actor", "learner", "replay", "reward".

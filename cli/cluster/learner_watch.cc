@@ -45,7 +45,9 @@ std::optional<v1::GetStatusResponse> LearnerWatch::Look(const std::string& endpo
                                                         absl::Duration timeout) {
   if (endpoint.empty()) return std::nullopt;
   if (endpoint != endpoint_) {
-    auto channel = MakeChannel("learner", endpoint, ChannelOptions());
+    ChannelOptions options;
+    options.security = security_;
+    auto channel = MakeChannel("learner", endpoint, options);
     if (!channel.ok()) return std::nullopt;
     channel_ = *std::move(channel);
     endpoint_ = endpoint;

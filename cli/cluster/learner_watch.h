@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "anabranch/v1/status.pb.h"
 #include "cli/progress/progress.h"
+#include "runtime/rpc/credentials.h"
 
 namespace anabranch {
 
@@ -33,10 +34,13 @@ class NoteReader {
 // Asks for the status of whichever process listens at an endpoint. Not thread-safe.
 class LearnerWatch {
  public:
+  explicit LearnerWatch(const EdgeSecurity& security = {}) : security_(security) {}
+
   // Blocks for `timeout` at most; nothing where no answer comes.
   std::optional<v1::GetStatusResponse> Look(const std::string& endpoint, absl::Duration timeout);
 
  private:
+  const EdgeSecurity security_;
   std::string endpoint_;
   std::shared_ptr<grpc::Channel> channel_;
 };

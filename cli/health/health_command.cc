@@ -1,9 +1,16 @@
 #include "cli/health/health_command.h"
 
+#include <unistd.h>
+
+#include <memory>
+#include <utility>
+
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "cli/health/role_client.h"
+#include "runtime/config.h"
 #include "runtime/rpc/channel.h"
 
 namespace anabranch {
@@ -17,6 +24,8 @@ struct Flags {
   std::string service;
   double timeout_seconds = 2;
   bool insecure = false;
+  std::string config;
+  std::string server_name;
 };
 
 void Declare(CLI::App& app, Flags& flags) {
@@ -27,16 +36,39 @@ void Declare(CLI::App& app, Flags& flags) {
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   app.add_flag("--insecure", flags.insecure, "Ask a process on another machine in plain text");
+  app.add_option("--config", flags.config,
+                 "The run's configuration, for its cluster.tls; no token is sent");
+  app.add_option("--server-name", flags.server_name,
+                 "Name that the process's certificate carries. Default: cluster.tls.server_name, "
+                 "else the host of the address");
   app.footer(
       "Prints SERVING, NOT_SERVING, UNKNOWN or UNREACHABLE. Exit status: 0 for SERVING, 1 for\n"
       "anything else, 2 for wrong usage.\n"
-      "Example: anabranch health 127.0.0.1:7401 --timeout 1");
+      "Examples:\n"
+      "  anabranch health 127.0.0.1:7401 --timeout 1\n"
+      "  anabranch health 127.0.0.1:7401 --config run.yaml --server-name replay");
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Dial(const Flags& flags) {
+  v1::ClusterConfig cluster;
+  if (!flags.config.empty()) {
+    auto read = ReadClusterConfig(flags.config, AnabranchVariables(environ));
+    if (!read.ok()) return read.status();
+    cluster = *std::move(read);
+  }
+  if (!flags.server_name.empty()) {
+    if (!cluster.has_tls()) {
+      return absl::InvalidArgumentError(
+          "--server-name is for processes with TLS; give a --config that has cluster.tls");
+    }
+    cluster.mutable_tls()->set_server_name(flags.server_name);
+  }
+  return MakeChannel("address", flags.address,
+                     OptionsTo(v1::ROLE_UNSPECIFIED, cluster, flags.insecure));
 }
 
 int Probe(const Flags& flags, std::ostream& out, std::ostream& err) {
-  ChannelOptions options;
-  options.insecure = flags.insecure;
-  auto channel = MakeChannel("address", flags.address, options);
+  auto channel = Dial(flags);
   if (!channel.ok()) {
     err << "anabranch health: " << channel.status().message() << std::endl;
     return kUsage;

@@ -2,10 +2,14 @@
 
 #include <grpcpp/client_context.h>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "anabranch/v1/replay.grpc.pb.h"
 #include "anabranch/v1/status.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "runtime/config.h"
+#include "runtime/file_system.h"
 #include "runtime/rpc/grpc_status.h"
 
 namespace anabranch {
@@ -16,6 +20,33 @@ void SetTimeout(grpc::ClientContext& context, absl::Duration timeout) {
 }
 
 }  // namespace
+
+absl::StatusOr<v1::ClusterConfig> ReadClusterConfig(
+    const std::string& path, const std::map<std::string, std::string>& environment) {
+  const auto config = LoadRunConfig(*PosixFileSystem(), path, ConfigOverrides{{}, environment});
+  if (!config.ok()) return config.status();
+  return config->cluster();
+}
+
+v1::Role RoleOf(absl::string_view word) {
+  v1::Role role = v1::ROLE_UNSPECIFIED;
+  v1::Role_Parse(absl::StrCat("ROLE_", absl::AsciiStrToUpper(word)), &role);
+  return role;
+}
+
+v1::Role RoleAt(absl::string_view address, const v1::ClusterConfig& cluster) {
+  if (address == cluster.replay_address()) return v1::ROLE_REPLAY;
+  if (address == cluster.reward_address()) return v1::ROLE_REWARD;
+  if (address == cluster.learner_address()) return v1::ROLE_LEARNER;
+  return v1::ROLE_UNSPECIFIED;
+}
+
+ChannelOptions OptionsTo(v1::Role role, const v1::ClusterConfig& cluster, bool insecure) {
+  ChannelOptions options;
+  options.insecure = insecure;
+  options.security = SecurityOf(role, cluster);
+  return options;
+}
 
 absl::StatusOr<v1::GetStatusResponse> AskStatus(const std::shared_ptr<grpc::Channel>& channel,
                                                 absl::Duration timeout) {

@@ -62,18 +62,27 @@ absl::StatusOr<ObjectSource> FromCheckpoint(const std::string& path) {
   return source;
 }
 
+// False, with a warning: the server runs, but doesn't talk to us.
+bool PassOver(const absl::Status& status, ObjectSource& source) {
+  source.warnings.push_back(absl::StrCat(
+      "read is what the replay server saved last, since it can't be asked: ", status.message()));
+  return false;
+}
+
 // True, with `source` filled in, if the cluster's replay server answers.
-bool AskServer(const ClusterFile& cluster, uint64_t seed, ObjectSource& source) {
+bool AskServer(const ClusterFile& cluster, const v1::RunConfig& config, ObjectSource& source) {
   const auto replay =
       std::find_if(cluster.processes.begin(), cluster.processes.end(),
                    [](const RoleAddress& process) { return process.role == "replay"; });
   if (replay == cluster.processes.end()) return false;
-  auto channel = MakeChannel("replay", replay->grpc, ChannelOptions());
-  if (!channel.ok()) return false;
+  auto channel =
+      MakeChannel("replay", replay->grpc, OptionsTo(v1::ROLE_REPLAY, config.cluster(), false));
+  if (!channel.ok()) return PassOver(channel.status(), source);
   auto info = AskReplayInfo(*channel, kAnswerTimeout);
+  if (absl::IsUnauthenticated(info.status())) return PassOver(info.status(), source);
   // Its port may be somebody else's by now.
   if (!info.ok() || info->run_id() != cluster.run_id) return false;
-  Identify(info->run_id(), info->environment_fingerprint(), seed, source);
+  Identify(info->run_id(), info->environment_fingerprint(), config.seed(), source);
   source.replay = MakeRemoteReplayClient(*std::move(channel), RemoteReplayOptions(), NullLog());
   return true;
 }
@@ -84,7 +93,7 @@ absl::StatusOr<ObjectSource> FromCluster(const std::string& path) {
   auto config = LoadRunConfig(*PosixFileSystem(), ClusterConfigPath(path));
   if (!config.ok()) return config.status();
   ObjectSource source;
-  if (AskServer(*cluster, config->seed(), source)) return source;
+  if (AskServer(*cluster, *config, source)) return source;
   const std::string directory = JoinPath(path, kReplayDirectory);
   auto saved = LoadReplayState(*PosixFileSystem(), directory);
   if (!saved.ok()) return saved.status();

@@ -1,5 +1,7 @@
 #include "cli/status/status_command.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <thread>
@@ -12,6 +14,7 @@
 #include "cli/cluster/cluster_file.h"
 #include "cli/health/role_client.h"
 #include "cli/status/status_table.h"
+#include "runtime/config.h"
 #include "runtime/rpc/channel.h"
 
 namespace anabranch {
@@ -26,6 +29,13 @@ struct Flags {
   bool json = false;
   bool insecure = false;
   double timeout_seconds = 2;
+  std::string config;
+};
+
+// A process, and how its run says that it is reached.
+struct Process {
+  RoleAddress at;
+  v1::ClusterConfig cluster;
 };
 
 struct Target {
@@ -35,18 +45,22 @@ struct Target {
 
 void Declare(CLI::App& app, Flags& flags) {
   app.add_option("target", flags.targets,
-                 "A cluster's directory, or addresses HOST:PORT; without any the default ports of "
-                 "this machine are asked");
+                 "A cluster's directory, or addresses HOST:PORT; without any those in --config, or "
+                 "else the default ports of this machine are asked");
   app.add_flag("--once", flags.once, "One look instead of two: totals instead of rates");
   app.add_flag("--json", flags.json, "An array of objects instead of a table");
   app.add_flag("--insecure", flags.insecure, "Ask processes on other machines in plain text");
   app.add_option("--timeout", flags.timeout_seconds, "Seconds to wait for each answer")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
+  app.add_option("--config", flags.config,
+                 "The run's configuration: its addresses, certificates and tokens. A cluster's "
+                 "directory has its own");
   app.footer(
       "Examples:\n"
       "  anabranch status runs/grid\n"
       "  anabranch status 127.0.0.1:7401 127.0.0.1:7403 --once\n"
+      "  anabranch status --config run.yaml\n"
       "WAITS FOR tells who holds whom up: shares of time, added up over threads.\n"
       "Exit status: 0 all roles serve, 1 at least one does not, 2 wrong usage.");
 }
@@ -69,22 +83,44 @@ absl::StatusOr<std::vector<RoleAddress>> ProcessesOf(const std::string& director
   return cluster->processes;
 }
 
-absl::StatusOr<std::vector<RoleAddress>> Resolve(const Flags& flags) {
-  if (flags.targets.empty()) {
-    return std::vector<RoleAddress>{{"replay", "-", 0, "127.0.0.1:7401", ""},
-                                    {"reward", "-", 0, "127.0.0.1:7402", ""},
-                                    {"learner", "-", 0, "127.0.0.1:7403", ""}};
+// Of a directory: the one that it was started with, unless another is given.
+absl::StatusOr<v1::ClusterConfig> ConfigOf(const std::string& directory, const Flags& flags,
+                                           const v1::ClusterConfig& given) {
+  if (!flags.config.empty()) return given;
+  auto config = ReadClusterConfig(ClusterConfigPath(directory));
+  if (absl::IsNotFound(config.status())) return v1::ClusterConfig();
+  return config;
+}
+
+std::vector<Process> AtKnownAddresses(const v1::ClusterConfig& cluster) {
+  const auto or_else = [](const std::string& address, const char* fallback) {
+    return address.empty() ? fallback : address;
+  };
+  return {{{"replay", "-", 0, or_else(cluster.replay_address(), "127.0.0.1:7401"), ""}, cluster},
+          {{"reward", "-", 0, or_else(cluster.reward_address(), "127.0.0.1:7402"), ""}, cluster},
+          {{"learner", "-", 0, or_else(cluster.learner_address(), "127.0.0.1:7403"), ""}, cluster}};
+}
+
+absl::StatusOr<std::vector<Process>> Resolve(const Flags& flags) {
+  v1::ClusterConfig given;
+  if (!flags.config.empty()) {
+    auto config = ReadClusterConfig(flags.config, AnabranchVariables(environ));
+    if (!config.ok()) return config.status();
+    given = *std::move(config);
   }
-  std::vector<RoleAddress> processes;
+  if (flags.targets.empty()) return AtKnownAddresses(given);
+  std::vector<Process> processes;
   for (const std::string& target : flags.targets) {
     std::error_code ignored;
     if (!std::filesystem::is_directory(target, ignored) && target.find(':') != std::string::npos) {
-      processes.push_back({"-", "-", 0, target, ""});
+      processes.push_back({{"-", "-", 0, target, ""}, given});
       continue;
     }
     auto more = ProcessesOf(target);
     if (!more.ok()) return more.status();
-    processes.insert(processes.end(), more->begin(), more->end());
+    auto config = ConfigOf(target, flags, given);
+    if (!config.ok()) return config.status();
+    for (RoleAddress& process : *more) processes.push_back({std::move(process), *config});
   }
   return processes;
 }
@@ -119,15 +155,16 @@ absl::StatusOr<std::vector<Target>> Connect(const Flags& flags) {
   auto processes = Resolve(flags);
   if (!processes.ok()) return processes.status();
   std::vector<Target> targets;
-  for (const RoleAddress& process : *processes) {
-    ChannelOptions options;
-    options.insecure = flags.insecure;
-    auto channel = MakeChannel("target", process.grpc, options);
+  for (const Process& process : *processes) {
+    const RoleAddress& at = process.at;
+    const v1::Role known = RoleOf(at.role);
+    const v1::Role role = known == v1::ROLE_UNSPECIFIED ? RoleAt(at.grpc, process.cluster) : known;
+    auto channel = MakeChannel("target", at.grpc, OptionsTo(role, process.cluster, flags.insecure));
     if (!channel.ok()) return channel.status();
     Target target;
-    target.row.role = process.role;
-    target.row.name = process.name;
-    target.row.address = process.grpc;
+    target.row.role = at.role;
+    target.row.name = at.name;
+    target.row.address = at.grpc;
     target.channel = *std::move(channel);
     targets.push_back(std::move(target));
   }
