@@ -14,7 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "cli/cluster/cluster_file.h"
-#include "cli/cluster/process.h"
+#include "runtime/process.h"
 
 namespace anabranch {
 

@@ -12,10 +12,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "cli/cluster/cluster_file.h"
-#include "cli/cluster/process.h"
 #include "cli/cluster/role_command.h"
 #include "nlohmann/json.hpp"
 #include "runtime/file_system.h"
+#include "runtime/process.h"
 #include "tests/cluster/test_cluster.h"
 #include "tests/runtime/temporary_directory.h"
 

@@ -9,9 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
-#include "cli/cluster/process.h"
 #include "cli/cluster/supervised_role.h"
 #include "runtime/file_system.h"
+#include "runtime/process.h"
 #include "tests/cluster/test_cluster.h"
 #include "tests/runtime/temporary_directory.h"
 

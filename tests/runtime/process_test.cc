@@ -1,8 +1,10 @@
-#include "cli/cluster/process.h"
+#include "runtime/process.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,6 +12,7 @@
 #include <thread>
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "runtime/file_system.h"
 #include "tests/runtime/temporary_directory.h"
@@ -83,6 +86,54 @@ TEST_F(ProcessTest, WhatCannotBeStartedIsNamed) {
   EXPECT_TRUE(absl::IsNotFound(unwritable.status())) << unwritable.status();
   EXPECT_THAT(std::string(unwritable.status().message()), HasSubstr("no/log"));
   EXPECT_TRUE(absl::IsInvalidArgument(Process::Start({}).status()));
+}
+
+TEST_F(ProcessTest, GivenStreamsAreUsed) {
+  int in[2], out[2];
+  ASSERT_EQ(pipe2(in, O_CLOEXEC), 0);
+  ASSERT_EQ(pipe2(out, O_CLOEXEC), 0);
+  ProcessOptions options;
+  options.command = {"/bin/sh", "-c", "tr a-z A-Z; echo complaint >&2"};
+  options.input_fd = in[0];
+  options.output_fd = out[1];
+  options.log_file = directory_.Path("log");
+  auto process = Process::Start(options);
+  ASSERT_TRUE(process.ok()) << process.status();
+  close(in[0]);
+  close(out[1]);
+  ASSERT_EQ(write(in[1], "abc", 3), 3);
+  close(in[1]);
+  EXPECT_TRUE((*process)->Await(absl::Now() + kPatience).value().ok());
+  char answer[16];
+  EXPECT_EQ(std::string(answer, read(out[0], answer, sizeof(answer))), "ABC");
+  close(out[0]);
+  EXPECT_EQ(Log(), "complaint\n");
+}
+
+TEST_F(ProcessTest, ItsGroupIsSignalledWithIt) {
+  auto process = Shell("sh -c 'echo child $$; exec sleep 1000' & wait");
+  ASSERT_TRUE(AwaitLog(*process, "\n"));
+  int child = 0;
+  ASSERT_TRUE(absl::SimpleAtoi(Log().substr(strlen("child ")), &child));
+  EXPECT_EQ(getpgid(child), process->pid());
+  process->SignalGroup(SIGKILL);
+  EXPECT_EQ(process->Await(absl::Now() + kPatience).value().signal, SIGKILL);
+  // An orphan is somebody else's to reap; a dead one has no group of ours, or isn't running.
+  const absl::Time deadline = absl::Now() + kPatience;
+  std::string state = "?";
+  while (absl::Now() < deadline) {
+    auto stat = PosixFileSystem()->Read(absl::StrCat("/proc/", child, "/stat"));
+    state = stat.ok() ? stat->substr(stat->rfind(')') + 2, 1) : "gone";
+    if (state == "gone" || state == "Z" || state == "X") break;
+  }
+  EXPECT_THAT(state, testing::AnyOf("gone", "Z", "X"));
+}
+
+TEST_F(ProcessTest, AProgramIsFoundInThePath) {
+  EXPECT_THAT(FindProgram("sh").value_or(""), testing::EndsWith("/sh"));
+  EXPECT_EQ(FindProgram("/bin/sh").value_or(""), "/bin/sh");
+  EXPECT_TRUE(absl::IsNotFound(FindProgram("no-such-program-anywhere").status()));
+  EXPECT_TRUE(absl::IsNotFound(FindProgram(directory_.Path("none")).status()));
 }
 
 TEST_F(ProcessTest, ATerminalsSignalsDoNotReachIt) {

@@ -1,9 +1,10 @@
-#include "cli/cluster/process.h"
+#include "runtime/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -17,6 +18,8 @@
 #include "absl/memory/memory.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "runtime/file_system.h"
 
@@ -27,8 +30,7 @@ namespace {
 // the process was copied. Everything that allocates was done before.
 struct ChildPlan {
   std::vector<char*> argv;
-  int log_fd;
-  int null_fd;
+  int streams[3];
   int error_fd;  // Takes errno where the program can't be executed; closed by a successful exec.
   int death_signal;
   pid_t parent;
@@ -48,9 +50,7 @@ void ResetSignals() {
   prctl(PR_SET_PDEATHSIG, plan.death_signal);
   if (getppid() != plan.parent) _exit(127);  // It ended before it could be heard of.
   ResetSignals();
-  dup2(plan.null_fd, STDIN_FILENO);
-  dup2(plan.log_fd, STDOUT_FILENO);
-  dup2(plan.log_fd, STDERR_FILENO);
+  for (int stream = 0; stream < 3; ++stream) dup2(plan.streams[stream], stream);
   const auto error_fd = static_cast<unsigned>(plan.error_fd);
   if (error_fd > 3) close_range(3, error_fd - 1, 0);
   close_range(error_fd + 1, UINT_MAX, 0);
@@ -59,6 +59,37 @@ void ResetSignals() {
   [[maybe_unused]] const ssize_t written = write(plan.error_fd, &error, sizeof(error));
   _exit(127);
 }
+
+// What the child's three streams become.
+struct Streams {
+  int fds[3] = {-1, -1, -1};
+  int null_fd = -1;  // These two are closed at the end.
+  int log_fd = -1;
+
+  ~Streams() {
+    if (null_fd >= 0) close(null_fd);
+    if (log_fd >= 0) close(log_fd);
+  }
+
+  absl::Status Open(const ProcessOptions& options) {
+    fds[0] = options.input_fd;
+    fds[1] = options.output_fd;
+    fds[2] = options.error_fd;
+    if (fds[1] < 0 || fds[2] < 0) {
+      log_fd = open(options.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+      if (log_fd < 0) return ErrnoToStatus(errno, "open", options.log_file);
+    }
+    if (fds[0] < 0) {
+      null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+      if (null_fd < 0) return ErrnoToStatus(errno, "open", "/dev/null");
+      fds[0] = null_fd;
+    }
+    for (int stream = 1; stream < 3; ++stream) {
+      if (fds[stream] < 0) fds[stream] = log_fd;
+    }
+    return absl::OkStatus();
+  }
+};
 
 // The errno that the child reports; 0 once it runs its program.
 int ReadError(int fd) {
@@ -95,20 +126,32 @@ std::string ToString(const ExitStatus& status) {
                          : absl::StrCat("killed by signal ", status.signal);
 }
 
+absl::StatusOr<std::string> FindProgram(const std::string& name) {
+  if (name.find('/') != std::string::npos) {
+    if (access(name.c_str(), X_OK) != 0) return ErrnoToStatus(errno, "execute", name);
+    return name;
+  }
+  const char* path = getenv("PATH");
+  for (const absl::string_view directory : absl::StrSplit(path != nullptr ? path : "", ':')) {
+    const std::string candidate = JoinPath(directory.empty() ? "." : directory, name);
+    if (access(candidate.c_str(), X_OK) == 0) return candidate;
+  }
+  return absl::NotFoundError(absl::StrCat("there is no program \"", name, "\" in PATH"));
+}
+
 absl::StatusOr<std::unique_ptr<Process>> Process::Start(const ProcessOptions& options) {
   std::vector<std::string> command = options.command;
   if (command.empty()) return absl::InvalidArgumentError("command: is empty");
-  const int log_fd =
-      open(options.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (log_fd < 0) return ErrnoToStatus(errno, "open", options.log_file);
-  const absl::Cleanup close_log = [log_fd] { close(log_fd); };
-  const int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  if (null_fd < 0) return ErrnoToStatus(errno, "open", "/dev/null");
-  const absl::Cleanup close_null = [null_fd] { close(null_fd); };
+  Streams streams;
+  if (absl::Status status = streams.Open(options); !status.ok()) return status;
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return ErrnoToStatus(errno, "start", command[0]);
 
-  ChildPlan plan{{}, log_fd, null_fd, ends[1], options.death_signal, getpid()};
+  ChildPlan plan{{},
+                 {streams.fds[0], streams.fds[1], streams.fds[2]},
+                 ends[1],
+                 options.death_signal,
+                 getpid()};
   for (std::string& argument : command) plan.argv.push_back(argument.data());
   plan.argv.push_back(nullptr);
   const pid_t pid = fork();
@@ -132,6 +175,11 @@ Process::~Process() {
 
 void Process::Signal(int number) {
   if (!Poll().has_value()) kill(pid_, number);
+}
+
+void Process::SignalGroup(int number) {
+  // Not polled first: an end that hasn't been noticed keeps the number from being anybody else's.
+  if (!ended_.has_value()) kill(-pid_, number);
 }
 
 std::optional<ExitStatus> Process::Poll() {
