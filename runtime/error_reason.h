@@ -27,6 +27,8 @@ inline constexpr absl::string_view kReasonMessageTooLarge = "MESSAGE_TOO_LARGE";
 // Of UNAUTHENTICATED: the call had no token, or not the one that opens this server.
 inline constexpr absl::string_view kReasonNoToken = "NO_TOKEN";
 inline constexpr absl::string_view kReasonBadToken = "BAD_TOKEN";
+// An oracle's answer that is none to the question: unreadable, or with another number of values.
+inline constexpr absl::string_view kReasonMalformedAnswer = "MALFORMED_ANSWER";
 
 // Further facts by name, such as {"field", "actions"}. Short: they travel in HTTP/2 trailers.
 using ErrorFacts = std::map<std::string, std::string>;
