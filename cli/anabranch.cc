@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/check_oracle/check_oracle_command.h"
 #include "cli/cluster/cluster_command.h"
 #include "cli/health/health_command.h"
 #include "cli/objects/objects_command.h"
@@ -36,6 +37,7 @@ usage: anabranch COMMAND ...
                              and --actors N; --resume DIR goes on
   status [DIR|HOST:PORT...]  how every process of a cluster is doing, and who waits for whom
   health HOST:PORT           whether one process serves: a probe
+  check-oracle HOST:PORT     whether an oracle of yours keeps the contract, check by check
   evaluate DIR               every metric of a run's newest checkpoint, exact where states can be counted
   objects DIR --top K        the best objects found, with their raw values and provenance
   version                    which version this is
@@ -55,10 +57,15 @@ struct Command {
   const char* binary;  // Beside this one; null for what is part of it.
 };
 
-constexpr Command kCommands[] = {{"train", "anabranch-train"}, {"evaluate", "anabranch-evaluate"},
-                                 {"cluster", nullptr},         {"status", nullptr},
-                                 {"health", nullptr},          {"objects", nullptr},
-                                 {"version", nullptr},         {"help", nullptr}};
+constexpr Command kCommands[] = {{"train", "anabranch-train"},
+                                 {"evaluate", "anabranch-evaluate"},
+                                 {"cluster", nullptr},
+                                 {"status", nullptr},
+                                 {"health", nullptr},
+                                 {"objects", nullptr},
+                                 {"check-oracle", nullptr},
+                                 {"version", nullptr},
+                                 {"help", nullptr}};
 
 // Where the other binaries lie.
 std::filesystem::path OwnDirectory() {
@@ -125,6 +132,7 @@ int Run(std::vector<std::string> arguments) {
   if (name == "objects") return RunObjectsCommand(arguments, std::cout, std::cerr);
   if (name == "cluster") return RunClusterCommand(arguments, OwnDirectory().string());
   if (name == "status") return RunStatusCommand(arguments, std::cout, std::cerr);
+  if (name == "check-oracle") return RunCheckOracleCommand(arguments, std::cout, std::cerr);
   if (name == "health") return RunHealthCommand(arguments, std::cout, std::cerr);
   for (const Command& command : kCommands) {
     if (name == command.name && command.binary != nullptr) return Become(command.binary, arguments);
