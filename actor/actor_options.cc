@@ -18,4 +18,11 @@ absl::Status ActorOptions::Validate() const {
   return absl::OkStatus();
 }
 
+void ActorState::Add(const ObjectCounts& counts) {
+  scored += counts.scored;
+  invalid += counts.invalid;
+  failed += counts.failed;
+  budget_exhausted += counts.budget_exhausted;
+}
+
 }  // namespace anabranch

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "actor/exploration_schedule.h"
+#include "actor/object_counts.h"
 #include "runtime/components/run_identity.h"
 
 namespace anabranch {
@@ -18,6 +19,8 @@ struct ActorOptions {
   uint64_t stream = 0;  // Of the actor's random numbers: each actor of a run has its own.
   int64_t rollout_trajectories = 16;
   ExplorationSchedule exploration;
+  // Whether to go on when the oracle comes back under another fingerprint.
+  bool allow_fingerprint_change = false;
 
   absl::Status Validate() const;
 };
@@ -30,6 +33,16 @@ struct ActorState {
   int64_t transitions = 0;   // Actions of these, stop included.
   int64_t rejected = 0;      // Not inserted: reward shaping leaves them out.
   int64_t non_finite = 0;    // Rejected because the oracle gave a number that isn't finite.
+  // Objects, each counted once. At rest `asked` is the sum of the others.
+  int64_t asked = 0;
+  int64_t scored = 0;
+  int64_t invalid = 0;
+  int64_t failed = 0;
+  int64_t budget_exhausted = 0;
+  int64_t pending = 0;  // Kept until the oracle answers; now.
+
+  // `deferred` is left out: whoever keeps these objects counts them as pending.
+  void Add(const ObjectCounts& counts);
 };
 
 // Where its time went, in seconds, added up over batches.

@@ -7,11 +7,8 @@
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "actor/finished_batch.h"
 #include "gflownet/lap.h"
-#include "runtime/error_reason.h"
-#include "runtime/refusal.h"
-#include "runtime/trajectory_codec.h"
+#include "runtime/retry.h"
 
 namespace anabranch {
 namespace {
@@ -20,6 +17,12 @@ bool IsPowerOfTwo(int64_t n) { return (n & (n - 1)) == 0; }
 
 std::string ToText(const v1::PolicyVersion& version) {
   return absl::StrCat(version.generation(), ".", version.version());
+}
+
+bool HasBudget(const v1::DescribeResponse& description) {
+  const v1::RewardBudget& budget = description.budget();
+  return !(budget.has_evaluations_left() && budget.evaluations_left() == 0) &&
+         !(budget.has_cost_left() && budget.cost_left() <= 0);
 }
 
 }  // namespace
@@ -43,19 +46,33 @@ ActorPipeline::ActorPipeline(const ActorOptions& actor, PipelineOptions options,
       options_(std::move(options)),
       shaping_(shaping),
       reward_(reward),
-      scoring_{oracle.max_batch_objects, options_.max_object_tries},
       replay_(std::move(replay)),
       log_(log),
-      roller_(actor, environment, std::move(model), weights, std::move(oracle.header)) {}
+      oracle_(
+          oracle,
+          [this, &environment] {
+            return DescribeOracle(actor_, environment.spec(), shaping_, reward_);
+          },
+          actor.allow_fingerprint_change, log),
+      collector_(MakeCollector(oracle.header)),
+      roller_(actor, environment, std::move(model), weights, std::move(oracle.header)) {
+  if (options_.pending != nullptr) state_.asked = options_.pending->size();
+}
 
 ActorPipeline::~ActorPipeline() { Cancel(); }
 
 absl::Status ActorPipeline::Run() {
-  std::thread inserter([this] { InsertLoop(); });
+  std::vector<std::thread> threads;
+  threads.emplace_back([this] { InsertLoop(); });
+  if (collector_ != nullptr) {
+    threads.emplace_back([this] {
+      if (absl::Status status = collector_->Run(); !status.ok()) Fail(status);
+    });
+  }
   Roll();
   AwaitFlushed();
   for (std::thread& asker : askers_) asker.join();
-  inserter.join();
+  for (std::thread& thread : threads) thread.join();
   absl::MutexLock lock(&mu_);
   return absl::IsCancelled(status_) ? absl::OkStatus() : status_;
 }
@@ -77,6 +94,7 @@ void ActorPipeline::Fail(const absl::Status& status) {
     changed_.SignalAll();
   }
   replay_->Cancel();
+  if (collector_ != nullptr) collector_->Cancel();
   if (options_.cancel_reward) options_.cancel_reward();
 }
 
@@ -113,16 +131,44 @@ void ActorPipeline::Roll() {
   }
 }
 
+bool ActorPipeline::MayRoll() const {
+  if (budget_spent_) return next_look_ <= absl::Now();
+  return static_cast<int64_t>(pending_.size()) < options_.max_pending_batches &&
+         (options_.pending == nullptr || !options_.pending->full());
+}
+
 bool ActorPipeline::AwaitRoom() {
-  absl::MutexLock lock(&mu_);
-  Lap lap;
-  while (!stopping_ && !over_ &&
-         static_cast<int64_t>(pending_.size()) >= options_.max_pending_batches) {
-    double& waited = pending_.front()->stage == Stage::kScored ? times_.insert : times_.reward;
-    changed_.Wait(&mu_);
-    lap.Add(waited);
+  while (true) {
+    {
+      absl::MutexLock lock(&mu_);
+      Lap lap;
+      while (!stopping_ && !over_ && !MayRoll()) {
+        const bool scored = !pending_.empty() && pending_.front()->stage == Stage::kScored;
+        double& waited = scored ? times_.insert : times_.reward;
+        changed_.WaitWithDeadline(&mu_, next_look_);
+        lap.Add(waited);
+      }
+      if (stopping_ || over_) return false;
+      if (!budget_spent_) return true;
+    }
+    LookForBudget();
   }
-  return !stopping_ && !over_;
+}
+
+void ActorPipeline::LookForBudget() {
+  v1::DescribeRequest request;
+  request.set_run_id(actor_.identity.run_id);
+  request.set_environment_fingerprint(actor_.identity.environment_fingerprint);
+  const auto description = reward_.Describe(request);
+  const bool found = description.ok() && HasBudget(*description);
+  bool told;
+  {
+    absl::MutexLock lock(&mu_);
+    budget_spent_ = !found;
+    next_look_ = found ? absl::InfiniteFuture() : absl::Now() + options_.budget_poll;
+    told = IsPowerOfTwo(budget_stops_);
+  }
+  if (found && told) log_.Info("the reward service has budget again; going on");
 }
 
 absl::Status ActorPipeline::TakeWeights() {
@@ -153,6 +199,7 @@ int64_t ActorPipeline::Annealing() const {
 void ActorPipeline::Submit(std::unique_ptr<Pending> pending) {
   pending_.push_back(std::move(pending));
   ++counters_.batches;
+  state_.asked += pending_.back()->batch.columns.trajectories.size();
   state_.trajectories = roller_.trajectories();
   state_.transitions = roller_.transitions();
   state_.random_position = roller_.random_position();
@@ -197,172 +244,6 @@ void ActorPipeline::AwaitFlushed() {
                  {{"batches", absl::StrCat(lost)}});
   }
   Cancel();
-}
-
-// --- The asking threads.
-
-void ActorPipeline::AskLoop(uint64_t number) {
-  RewardAsker asker(
-      reward_, options_.backoff, actor_.identity.incarnation + number,
-      [this](absl::Duration duration) { return Sleep(duration); },
-      [this](RewardAsker::Retry kind) {
-        absl::MutexLock lock(&mu_);
-        ++counters_.reward_retries;
-        if (kind == RewardAsker::Retry::kRefusedAnswer) ++counters_.refused_answers;
-      },
-      log_);
-  while (Pending* pending = NextToAsk()) {
-    if (absl::Status status = Score(asker, *pending); !status.ok()) {
-      Fail(status);
-      return;
-    }
-  }
-}
-
-ActorPipeline::Pending* ActorPipeline::NextToAsk() {
-  absl::MutexLock lock(&mu_);
-  ++idle_askers_;
-  while (!over_) {
-    const auto next = std::find_if(pending_.begin(), pending_.end(),
-                                   [](const auto& p) { return p->stage == Stage::kRolled; });
-    if (next != pending_.end()) {
-      --idle_askers_;
-      (*next)->stage = Stage::kAsking;
-      return next->get();
-    }
-    changed_.Wait(&mu_);
-  }
-  return nullptr;
-}
-
-absl::Status ActorPipeline::Score(RewardAsker& asker, Pending& pending) {
-  EvaluatedTrajectories& columns = pending.batch.columns;
-  ScoreTask task(pending.batch.header, columns.trajectories, scoring_);
-  if (absl::Status status = asker.Ask(task); !status.ok()) return status;
-  Lap lap;
-  double encode = 0;
-  std::string why;
-  const auto rejected = TakeRewards(std::move(task.rewards()), shaping_, columns, &why);
-  if (!rejected.ok()) return rejected.status();
-  const int64_t kept = columns.trajectories.size();
-  if (kept > 0) {
-    auto encoded = EncodeTrajectories(columns, pending.batch.header);
-    if (!encoded.ok()) return encoded.status();
-    *pending.encoded.mutable_batch() = *std::move(encoded);
-  }
-  columns = EvaluatedTrajectories();
-  lap.Add(encode);
-  int64_t before;
-  {
-    absl::MutexLock lock(&mu_);
-    before = state_.rejected;
-    state_.rejected += *rejected;
-    state_.non_finite += task.non_finite();
-    counters_.objects_asked_again += task.asked_again();
-    times_.encode += encode;
-    pending.stage = Stage::kScored;
-    changed_.SignalAll();
-  }
-  if (*rejected > 0 && (before == 0 || kept == 0)) {
-    log_.Warning("reward shaping leaves trajectories out",
-                 {{"trajectories", absl::StrCat(*rejected)},
-                  {"kept", absl::StrCat(kept)},
-                  {"first_reason", why}});
-  }
-  return absl::OkStatus();
-}
-
-// --- The inserting thread.
-
-void ActorPipeline::InsertLoop() {
-  while (Pending* pending = NextToInsert()) {
-    if (absl::Status status = Insert(*pending); !status.ok()) {
-      Fail(status);
-      return;
-    }
-    std::unique_ptr<Pending> done;  // Freed without the lock.
-    absl::MutexLock lock(&mu_);
-    done = std::move(pending_.front());
-    pending_.pop_front();
-    changed_.SignalAll();
-  }
-}
-
-ActorPipeline::Pending* ActorPipeline::NextToInsert() {
-  absl::MutexLock lock(&mu_);
-  while (!over_ && (rolling_ || !pending_.empty())) {
-    Pending* oldest = pending_.empty() ? nullptr : pending_.front().get();
-    if (oldest != nullptr && oldest->stage == Stage::kScored) {
-      if (oldest->encoded.has_batch()) oldest->encoded.set_sequence(++state_.sequence);
-      return oldest;
-    }
-    changed_.Wait(&mu_);
-  }
-  return nullptr;
-}
-
-absl::Status ActorPipeline::Insert(Pending& pending) {
-  if (!pending.encoded.has_batch()) return absl::OkStatus();
-  Backoff backoff(options_.backoff, actor_.identity.incarnation);
-  while (true) {
-    const auto answer = replay_->Insert(pending.encoded);
-    absl::Status status = answer.status();
-    if (answer.ok() && answer->sequence() != pending.encoded.sequence()) {
-      return absl::InternalError(absl::StrCat("replay acknowledged batch ", answer->sequence(),
-                                              ", sent was ", pending.encoded.sequence()));
-    }
-    if (answer.ok() && answer->result() == v1::INSERT_RESULT_REFUSED) {
-      status = RefusalStatus(answer->refusal());
-    }
-    if (status.ok()) {
-      Acknowledged(pending);
-      return status;
-    }
-    if (!IsRetryable(status)) return status;
-    const absl::Duration delay = backoff.Next();
-    if (IsPowerOfTwo(backoff.tries())) {
-      log_.Warning("replay did not take a batch; sending it again",
-                   {{"sequence", absl::StrCat(pending.encoded.sequence())},
-                    {"error", std::string(status.message())},
-                    {"reason", ReasonOf(status)},
-                    {"retry_in", absl::FormatDuration(delay)}});
-    }
-    {
-      absl::MutexLock lock(&mu_);
-      ++counters_.insert_retries;
-    }
-    if (!Sleep(delay)) return absl::CancelledError("the actor ends");
-  }
-}
-
-void ActorPipeline::Acknowledged(const Pending& pending) {
-  if (options_.on_acknowledged) options_.on_acknowledged(pending.encoded);
-  absl::MutexLock lock(&mu_);
-  counters_.acknowledged += pending.encoded.batch().lengths_size();
-}
-
-// --- What others read.
-
-ActorState ActorPipeline::state() const {
-  absl::MutexLock lock(&mu_);
-  return state_;
-}
-
-ActorTimes ActorPipeline::times() const {
-  absl::MutexLock lock(&mu_);
-  return times_;
-}
-
-PipelineCounters ActorPipeline::counters() const {
-  absl::MutexLock lock(&mu_);
-  PipelineCounters counters = counters_;
-  counters.pending = static_cast<int64_t>(pending_.size());
-  return counters;
-}
-
-v1::PolicyVersion ActorPipeline::policy() const {
-  absl::MutexLock lock(&mu_);
-  return policy_;
 }
 
 }  // namespace anabranch

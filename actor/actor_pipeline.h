@@ -16,10 +16,13 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "actor/actor_options.h"
+#include "actor/batch_scorer.h"
 #include "actor/oracle.h"
+#include "actor/pending_collector.h"
 #include "actor/pipeline_options.h"
 #include "actor/reward_asker.h"
 #include "actor/roller.h"
+#include "actor/shared_oracle.h"
 #include "gflownet/environment/environment.h"
 #include "gflownet/policy/model.h"
 #include "gflownet/reward_shaping/reward_shaping.h"
@@ -28,10 +31,12 @@
 
 namespace anabranch {
 
-// Three kinds of threads: the caller of Run rolls out; up to max_pending_batches ask the oracle and
-// encode; one inserts, in the order of rolling out. A batch is pending from when it is rolled out
-// until it is acknowledged, and while max_pending_batches are, nothing is rolled out: an oracle or
-// a replay server that is slow slows the actor down and costs bounded memory.
+// Four kinds of threads: the caller of Run rolls out; up to max_pending_batches ask the oracle and
+// encode; one inserts, in the order of rolling out; one collects what was PENDING. A batch is
+// pending from when it is rolled out until it is acknowledged, and while max_pending_batches are,
+// nothing is rolled out: an oracle or a replay server that is slow slows the actor down and costs
+// bounded memory. Objects that the oracle answers PENDING leave their batch. While the budget is
+// spent nothing is rolled out either.
 class ActorPipeline {
  public:
   // Environment, shaping, clients and log outlive the pipeline; the model is its own. The insert
@@ -78,6 +83,8 @@ class ActorPipeline {
   // The rolling thread. False when there is nothing more to roll out.
   void Roll();
   bool AwaitRoom();
+  bool MayRoll() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void LookForBudget();
   absl::Status TakeWeights();
   void Submit(std::unique_ptr<Pending> pending) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AwaitFlushed();
@@ -87,7 +94,10 @@ class ActorPipeline {
 
   // The asking threads.
   void AskLoop(uint64_t number);
-  absl::Status Score(RewardAsker& asker, Pending& pending);
+  RewardAsker MakeAsker(uint64_t number);
+  absl::Status Score(BatchScorer& scorer, Pending& pending);
+  absl::Status KeepDeferred(const ScoreTask& task, const RolledBatch& batch);
+  void NoteBudget(const ScoreTask& task);
   // The oldest that nobody asks about yet, or null when everything ends. Blocks.
   Pending* NextToAsk();
 
@@ -95,8 +105,11 @@ class ActorPipeline {
   void InsertLoop();
   // The oldest once it is scored, or null when there will be none.
   Pending* NextToInsert();
-  absl::Status Insert(Pending& pending);
-  void Acknowledged(const Pending& pending);
+  void Acknowledged(const v1::InsertBatch& batch);
+
+  // The collecting thread. Null without PipelineOptions.pending.
+  std::unique_ptr<PendingCollector> MakeCollector(const BatchHeader& header);
+  void Collected(const CollectedObjects& collected);
 
   // The first failure ends everything.
   void Fail(const absl::Status& status);
@@ -107,9 +120,10 @@ class ActorPipeline {
   const PipelineOptions options_;
   const RewardShaping& shaping_;
   RewardClient& reward_;
-  const ScoreTaskOptions scoring_;
   const std::unique_ptr<InsertStream> replay_;
   Log& log_;
+  SharedOracle oracle_;
+  const std::unique_ptr<PendingCollector> collector_;
   Roller roller_;                    // The rolling thread's.
   std::vector<std::thread> askers_;  // Started and joined by it.
 
@@ -117,6 +131,9 @@ class ActorPipeline {
   absl::CondVar changed_;                                              // Anything below.
   std::deque<std::unique_ptr<Pending>> pending_ ABSL_GUARDED_BY(mu_);  // In the order of rolling.
   int64_t idle_askers_ ABSL_GUARDED_BY(mu_) = 0;
+  bool budget_spent_ ABSL_GUARDED_BY(mu_) = false;
+  int64_t budget_stops_ ABSL_GUARDED_BY(mu_) = 0;
+  absl::Time next_look_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();  // For a budget.
   bool rolling_ ABSL_GUARDED_BY(mu_) = true;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   absl::Time flush_until_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();

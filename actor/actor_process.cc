@@ -30,21 +30,42 @@ absl::StatusOr<std::unique_ptr<ActorProcess>> ActorProcess::Create(
     if (!opened.ok()) return opened.status();
     ledger = *std::move(opened);
   }
-  auto process = absl::WrapUnique(
-      new ActorProcess(config, options, components, std::move(model), std::move(ledger), log));
+  std::unique_ptr<KeyValueStore> store = MakeMemoryStore();
+  if (!options.state.empty()) {
+    auto opened = OpenStore(options.state);
+    if (!opened.ok()) return opened.status();
+    store = *std::move(opened);
+  }
+  auto process = absl::WrapUnique(new ActorProcess(config, options, components, std::move(model),
+                                                   std::move(ledger), std::move(store), log));
   RegisterActorMetrics(metrics, [process = process.get()] { return process->Read(); });
   return process;
 }
 
 ActorProcess::ActorProcess(const v1::RunConfig& config, const ActorProcessOptions& options,
                            const RunComponents& components, Model model,
-                           std::unique_ptr<Ledger> ledger, Log& log)
+                           std::unique_ptr<Ledger> ledger, std::unique_ptr<KeyValueStore> store,
+                           Log& log)
     : config_(config),
       options_(options),
       components_(components),
       model_(std::move(model)),
-      ledger_(std::move(ledger)),
-      log_(log) {}
+      store_(std::move(store)),
+      log_(log),
+      ledger_(std::move(ledger)) {}
+
+absl::Status ActorProcess::CheckOracle(const Oracle& oracle) const {
+  if (components_.reward == nullptr || !config_.reward().oracles().empty()) {
+    return absl::OkStatus();
+  }
+  const std::string& ours = components_.reward->fingerprint();
+  if (oracle.header.reward_fingerprint == ours) return absl::OkStatus();
+  return WithReason(absl::FailedPreconditionError(absl::StrCat(
+                        "the reward service computes '", oracle.header.reward_fingerprint,
+                        "', this configuration '", ours,
+                        "'; give all processes of a run the same configuration")),
+                    kReasonFingerprintChanged);
+}
 
 absl::StatusOr<Oracle> ActorProcess::AwaitOracle(const ActorOptions& actor, RewardClient& reward) {
   Backoff backoff(options_.backoff, options_.incarnation);
@@ -52,13 +73,8 @@ absl::StatusOr<Oracle> ActorProcess::AwaitOracle(const ActorOptions& actor, Rewa
     auto oracle =
         DescribeOracle(actor, components_.environment->spec(), *components_.shaping, reward);
     if (oracle.ok()) {
-      const std::string& ours = components_.reward->fingerprint();
-      if (oracle->header.reward_fingerprint == ours) return oracle;
-      return WithReason(absl::FailedPreconditionError(absl::StrCat(
-                            "the reward service computes '", oracle->header.reward_fingerprint,
-                            "', this configuration '", ours,
-                            "'; give all processes of a run the same configuration")),
-                        kReasonFingerprintChanged);
+      if (absl::Status status = CheckOracle(*oracle); !status.ok()) return status;
+      return oracle;
     }
     if (!IsRetryable(oracle.status())) return oracle.status();
     const absl::Duration delay = backoff.Next();
@@ -79,9 +95,9 @@ absl::StatusOr<std::unique_ptr<InsertStream>> ActorProcess::OpenInserts(const Ac
   v1::Handshake& handshake = *opening.mutable_handshake();
   handshake.set_run_id(actor.identity.run_id);
   handshake.set_environment_fingerprint(actor.identity.environment_fingerprint);
-  handshake.mutable_source()->set_client_incarnation(options_.incarnation);
+  handshake.mutable_source()->set_client_incarnation(actor.identity.incarnation);
   handshake.mutable_source()->set_actor_name(actor.name);
-  Backoff backoff(options_.backoff, ~options_.incarnation);
+  Backoff backoff(options_.backoff, ~actor.identity.incarnation);
   while (!stopped()) {
     auto inserts = replay.OpenInsert(opening);
     if (inserts.ok() || !IsRetryable(inserts.status())) return inserts;
@@ -96,22 +112,65 @@ absl::StatusOr<std::unique_ptr<InsertStream>> ActorProcess::OpenInserts(const Ac
   return absl::CancelledError("the actor ends");
 }
 
-absl::Status ActorProcess::MakePipeline(const ActorOptions& actor, const ActorPeers& peers) {
-  auto oracle = AwaitOracle(actor, *peers.reward);
-  if (!oracle.ok()) return oracle.status();
-  auto inserts = OpenInserts(actor, *peers.replay);
-  if (!inserts.ok()) return inserts.status();
+absl::Status ActorProcess::OpenPending(const ActorOptions& actor) {
+  PendingOptions options;
+  options.run_id = actor.identity.run_id;
+  options.environment_fingerprint = actor.identity.environment_fingerprint;
+  options.reward_shaping_hash = components_.shaping->hash();
+  options.fresh_incarnation = FreshIncarnation();
+  auto pending = PendingTrajectories::Open(*store_, std::move(options));
+  if (!pending.ok()) {
+    return absl::Status(pending.status().code(),
+                        absl::StrCat("--state ", options_.state, ": ", pending.status().message()));
+  }
+  pending_ = *std::move(pending);
+  if (pending_->size() + pending_->unacknowledged() > 0) {
+    log_.Info("goes on with pending trajectories that an earlier process left",
+              {{"pending", absl::StrCat(pending_->size())},
+               {"answered_but_not_acknowledged", absl::StrCat(pending_->unacknowledged())}});
+  }
+  return absl::OkStatus();
+}
+
+void ActorProcess::LogPending() const {
+  const int64_t left = pending_->size() + pending_->unacknowledged();
+  if (left == 0) return;
+  if (options_.state.empty()) {
+    log_.Warning("pending trajectories are lost, for they were kept in memory; give --state DIR",
+                 {{"trajectories", absl::StrCat(left)}});
+  } else {
+    log_.Info("pending trajectories are kept for the next start",
+              {{"trajectories", absl::StrCat(left)}, {"state", options_.state}});
+  }
+}
+
+PipelineOptions ActorProcess::MakePipelineOptions(const ActorOptions& actor,
+                                                  const ActorPeers& peers) {
   PipelineOptions options;
   options.max_pending_batches = config_.actor().max_pending_batches();
   options.backoff = options_.backoff;
   options.samples_per_insert = config_.learner().samples_per_insert();
   options.cancel_reward = peers.cancel_reward;
-  if (ledger_ != nullptr) {
-    options.on_acknowledged = [this](const v1::InsertBatch& batch) { WriteLedger(batch); };
-  }
-  auto pipeline = ActorPipeline::Create(actor, std::move(options), *components_.environment,
-                                        std::move(model_), *components_.shaping, *std::move(oracle),
-                                        *peers.reward, *peers.weights, *std::move(inserts), log_);
+  options.pending = pending_.get();
+  options.open_inserts = [this, actor, replay = peers.replay](uint64_t incarnation) {
+    ActorOptions own = actor;
+    own.identity.incarnation = incarnation;
+    return OpenInserts(own, *replay);
+  };
+  options.on_acknowledged = [this](const v1::InsertBatch& batch) { WriteLedger(batch); };
+  return options;
+}
+
+absl::Status ActorProcess::MakePipeline(const ActorOptions& actor, const ActorPeers& peers) {
+  if (absl::Status status = OpenPending(actor); !status.ok()) return status;
+  auto oracle = AwaitOracle(actor, *peers.reward);
+  if (!oracle.ok()) return oracle.status();
+  auto inserts = OpenInserts(actor, *peers.replay);
+  if (!inserts.ok()) return inserts.status();
+  auto pipeline =
+      ActorPipeline::Create(actor, MakePipelineOptions(actor, peers), *components_.environment,
+                            std::move(model_), *components_.shaping, *std::move(oracle),
+                            *peers.reward, *peers.weights, *std::move(inserts), log_);
   if (!pipeline.ok()) return pipeline.status();
   absl::MutexLock lock(&mu_);
   pipeline_ = *std::move(pipeline);
@@ -128,6 +187,7 @@ absl::Status ActorProcess::Run(const std::string& run_id, const ActorPeers& peer
   actor.stream = options_.stream.value_or(options_.incarnation);
   actor.rollout_trajectories = RolloutTrajectories(config_);
   actor.exploration = ExplorationSchedule::FromConfig(config_.actor().exploration());
+  actor.allow_fingerprint_change = config_.reward().allow_fingerprint_change();
   absl::Status status = MakePipeline(actor, peers);
   if (absl::IsCancelled(status) && stopped()) return absl::OkStatus();
   if (!status.ok()) return status;
@@ -142,6 +202,7 @@ absl::Status ActorProcess::Run(const std::string& run_id, const ActorPeers& peer
   log_.Info("rolled out", {{"trajectories", absl::StrCat(last->state.trajectories)},
                            {"acknowledged", absl::StrCat(last->counters.acknowledged)},
                            {"unacknowledged_batches", absl::StrCat(last->counters.pending)}});
+  LogPending();
   std::unique_ptr<ActorPipeline> done;  // Ends its stream without the lock.
   absl::MutexLock lock(&mu_);
   last_ = last;
@@ -166,7 +227,8 @@ bool ActorProcess::Sleep(absl::Duration duration) {
 }
 
 void ActorProcess::WriteLedger(const v1::InsertBatch& batch) {
-  if (ledger_failed_) return;
+  absl::MutexLock lock(&ledger_mu_);
+  if (ledger_ == nullptr || ledger_failed_) return;
   const absl::Status status = ledger_->Acknowledged(batch);
   if (status.ok()) return;
   ledger_failed_ = true;

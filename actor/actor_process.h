@@ -16,12 +16,15 @@
 #include "actor/actor_pipeline.h"
 #include "actor/actor_readings.h"
 #include "actor/ledger.h"
+#include "actor/pending_trajectories.h"
+#include "actor/pipeline_options.h"
 #include "anabranch/v1/config.pb.h"
 #include "anabranch/v1/status.pb.h"
 #include "gflownet/policy/model.h"
 #include "runtime/channels.h"
 #include "runtime/components/run_components.h"
 #include "runtime/components/run_identity.h"
+#include "runtime/key_value_store.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 
@@ -33,6 +36,8 @@ struct ActorProcessOptions {
   std::optional<uint64_t>
       stream;          // Of its random numbers; drawn from its incarnation if not given.
   std::string ledger;  // Path; empty keeps none.
+  // Directory of the trajectories that wait for a slow oracle; empty keeps them in memory only.
+  std::string state;
   absl::Duration grace = absl::Seconds(10);  // For what is pending when it is stopped.
   BackoffOptions backoff;
 };
@@ -48,7 +53,8 @@ struct ActorPeers {
 class ActorProcess {
  public:
   // Of a configuration with its defaults filled in. `components` outlives it, and so do metrics and
-  // log. Opens the ledger. Registers what is scraped: the process outlives the last scrape.
+  // log. Opens ledger and state directory, whose errors say what is wrong with which. Registers
+  // what is scraped: the process outlives the last scrape.
   static absl::StatusOr<std::unique_ptr<ActorProcess>> Create(const v1::RunConfig& config,
                                                               const ActorProcessOptions& options,
                                                               const RunComponents& components,
@@ -72,13 +78,18 @@ class ActorProcess {
  private:
   ActorProcess(const v1::RunConfig& config, const ActorProcessOptions& options,
                const RunComponents& components, Model model, std::unique_ptr<Ledger> ledger,
-               Log& log);
+               std::unique_ptr<KeyValueStore> store, Log& log);
 
   absl::StatusOr<Oracle> AwaitOracle(const ActorOptions& actor, RewardClient& reward);
+  // Where the configuration says what the reward service computes, it must be that.
+  absl::Status CheckOracle(const Oracle& oracle) const;
   absl::StatusOr<std::unique_ptr<InsertStream>> OpenInserts(const ActorOptions& actor,
                                                             ReplayClient& replay);
+  absl::Status OpenPending(const ActorOptions& actor);
+  PipelineOptions MakePipelineOptions(const ActorOptions& actor, const ActorPeers& peers);
   // Into pipeline_, with everything that it needs.
   absl::Status MakePipeline(const ActorOptions& actor, const ActorPeers& peers);
+  void LogPending() const;
   void WriteLedger(const v1::InsertBatch& batch);
   // Nothing before it is at work.
   std::optional<ActorReadings> Read() const;
@@ -89,10 +100,14 @@ class ActorProcess {
   const v1::RunConfig config_;
   const ActorProcessOptions options_;
   const RunComponents& components_;
-  Model model_;                           // Until the pipeline takes it.
-  const std::unique_ptr<Ledger> ledger_;  // Null without one; the inserting thread's.
-  bool ledger_failed_ = false;            // That thread's.
+  Model model_;  // Until the pipeline takes it.
+  const std::unique_ptr<KeyValueStore> store_;
+  std::unique_ptr<PendingTrajectories> pending_;  // From Run on.
   Log& log_;
+
+  absl::Mutex ledger_mu_;  // One line at a time; taken before nothing else.
+  const std::unique_ptr<Ledger> ledger_ ABSL_PT_GUARDED_BY(ledger_mu_);  // Null without one.
+  bool ledger_failed_ ABSL_GUARDED_BY(ledger_mu_) = false;
 
   mutable absl::Mutex mu_;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;

@@ -3,8 +3,12 @@
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 
+#include <span>
+#include <string>
 #include <utility>
 #include <vector>
+
+#include "absl/time/time.h"
 
 namespace anabranch {
 namespace {
@@ -34,10 +38,30 @@ constexpr NamedTotal kTotals[] = {
      [](const ActorReadings& r) { return static_cast<double>(r.counters.refused_answers); }},
     {"objects_asked_again", "Objects answered RETRYABLE or PENDING, each time counted.",
      [](const ActorReadings& r) { return static_cast<double>(r.counters.objects_asked_again); }},
+    {"asked", "Objects that the oracle was asked about, each counted once.",
+     [](const ActorReadings& r) { return static_cast<double>(r.state.asked); }},
+    {"scored", "Objects that got their values.",
+     [](const ActorReadings& r) { return static_cast<double>(r.state.scored); }},
+    {"invalid", "Objects that the oracle can't score, now or ever.",
+     [](const ActorReadings& r) { return static_cast<double>(r.state.invalid); }},
+    {"failed", "Objects whose evaluation failed for good.",
+     [](const ActorReadings& r) { return static_cast<double>(r.state.failed); }},
+    {"budget_exhausted", "Objects that were not evaluated because the budget is spent.",
+     [](const ActorReadings& r) { return static_cast<double>(r.state.budget_exhausted); }},
+    {"resolved", "Objects that were pending and are answered.",
+     [](const ActorReadings& r) { return static_cast<double>(r.counters.resolved); }},
     {"insert_retries", "Batches sent to replay again.",
      [](const ActorReadings& r) { return static_cast<double>(r.counters.insert_retries); }},
     {"refused_snapshots", "Times that the newest snapshot could not be used.",
      [](const ActorReadings& r) { return static_cast<double>(r.counters.refused_snapshots); }},
+};
+
+// Now, not so far: in GetStatus among the totals, and gauges anabranch_actor_….
+constexpr NamedTotal kPresent[] = {
+    {"pending", "Trajectories kept until the oracle answers.",
+     [](const ActorReadings& r) { return static_cast<double>(r.state.pending); }},
+    {"oldest_pending_seconds", "How long the oldest of these has been waiting.",
+     [](const ActorReadings& r) { return absl::ToDoubleSeconds(r.counters.oldest_pending); }},
 };
 
 struct NamedStage {
@@ -58,10 +82,13 @@ constexpr NamedStage kStages[] = {
 }  // namespace
 
 void DescribeActor(const ActorReadings& readings, v1::GetStatusResponse& response) {
-  for (const NamedTotal& named : kTotals) {
-    v1::Total& total = *response.add_totals();
-    total.set_name(named.name);
-    total.set_value(named.value(readings));
+  for (const auto& totals :
+       {std::span<const NamedTotal>(kTotals), std::span<const NamedTotal>(kPresent)}) {
+    for (const NamedTotal& named : totals) {
+      v1::Total& total = *response.add_totals();
+      total.set_name(named.name);
+      total.set_value(named.value(readings));
+    }
   }
   for (const NamedStage& stage : kStages) {
     if (stage.waits_for == nullptr) continue;
@@ -84,12 +111,18 @@ void RegisterActorMetrics(Metrics& metrics, std::function<std::optional<ActorRea
                          "Time of the thread that rolls out, by stage.", {{"stage", stage.name}}),
         stage.seconds);
   }
+  std::vector<std::pair<prometheus::Gauge*, Value>> gauges = {
+      {&metrics.Gauge("anabranch_actor_pending_trajectories", kPresent[0].help), kPresent[0].value},
+      {&metrics.Gauge("anabranch_actor_oldest_pending_seconds", kPresent[1].help),
+       kPresent[1].value}};
   prometheus::Gauge& pending =
       metrics.Gauge("anabranch_actor_pending_batches", "Batches rolled out, but not acknowledged.");
-  metrics.OnScrape([counters = std::move(counters), &pending, read = std::move(read)] {
+  metrics.OnScrape([counters = std::move(counters), gauges = std::move(gauges), &pending,
+                    read = std::move(read)] {
     const std::optional<ActorReadings> readings = read();
     if (!readings.has_value()) return;
     for (const auto& [counter, value] : counters) Metrics::Raise(*counter, value(*readings));
+    for (const auto& [gauge, value] : gauges) gauge->Set(value(*readings));
     pending.Set(static_cast<double>(readings->counters.pending));
   });
 }

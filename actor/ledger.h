@@ -21,7 +21,8 @@ class Ledger {
   ~Ledger();
 
   // Handed to the operating system before it returns, so that it outlives the process. Numbers are
-  // those of the batch's trajectories, "first" the first of them. Blocks for the file system.
+  // those of the batch's trajectories, "first" the first of them; a line for each process that made
+  // some. Blocks for the file system.
   absl::Status Acknowledged(const v1::InsertBatch& batch);
 
  private:

@@ -21,12 +21,16 @@ namespace {
 
 struct ActorFlags {
   std::string ledger;
+  std::string state;
   std::optional<uint64_t> stream;
 };
 
 void Declare(CLI::App& app, ActorFlags& flags) {
   app.add_option("--ledger", flags.ledger,
                  "File to which every acknowledged batch is written, one JSON object a line");
+  app.add_option("--state", flags.state,
+                 "Directory, of this actor alone, of trajectories that wait for a slow oracle, so "
+                 "that they outlive it. Default: memory");
   app.add_option("--stream", flags.stream,
                  "Number of this actor's random stream; each actor of a run needs its own. "
                  "Default: drawn at each start");
@@ -85,6 +89,7 @@ absl::Status Work(RoleContext& context, const ActorFlags& flags) {
   options.name = context.name();
   options.stream = flags.stream;
   options.ledger = flags.ledger;
+  options.state = flags.state;
   auto process = ActorProcess::Create(config, options, *components, *std::move(model),
                                       context.metrics(), context.log());
   if (!process.ok()) return process.status();

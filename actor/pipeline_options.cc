@@ -23,6 +23,13 @@ absl::Status PipelineOptions::Validate() const {
     return absl::InvalidArgumentError(
         absl::StrCat("weights_poll is ", absl::FormatDuration(weights_poll), ", must be above 0"));
   }
+  if (budget_poll <= absl::ZeroDuration()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("budget_poll is ", absl::FormatDuration(budget_poll), ", must be above 0"));
+  }
+  if (pending != nullptr && !open_inserts) {
+    return absl::InvalidArgumentError("pending trajectories need open_inserts to end up in replay");
+  }
   return backoff.Validate();
 }
 

@@ -4,10 +4,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "actor/pending_trajectories.h"
 #include "anabranch/v1/replay.pb.h"
+#include "runtime/channels.h"
 #include "runtime/retry.h"
 
 namespace anabranch {
@@ -24,8 +28,18 @@ struct PipelineOptions {
   // How long a stopped pipeline waits for the next acknowledgement once every batch is scored:
   // where nobody samples any more, pacing admits nothing.
   absl::Duration insert_grace = absl::Seconds(3);
-  // Called in the inserting thread for every batch that replay has acknowledged, before anything
-  // else is told; with its numbers, whether it was new or a duplicate. May be empty.
+  // Keeps the trajectories whose objects are PENDING, so that they hold up nobody; when it is full
+  // nothing is rolled out. Outlives the pipeline, which closes it. Null: a batch waits in the
+  // window until the oracle has answered for all of it.
+  PendingTrajectories* pending = nullptr;
+  // See CollectorOptions. Needed with `pending`.
+  std::function<absl::StatusOr<std::unique_ptr<InsertStream>>(uint64_t client_incarnation)>
+      open_inserts;
+  // While the budget is spent: how often the oracle is asked whether there is any again.
+  absl::Duration budget_poll = absl::Seconds(3);
+  // Called for every batch that replay has acknowledged, before anything else is told; with its
+  // numbers, whether it was new or a duplicate. By two threads where `pending` is given. May be
+  // empty.
   std::function<void(const v1::InsertBatch& batch)> on_acknowledged;
   // Ends what the reward client waits for, now and later. Called once, from any thread, when the
   // pipeline ends. May be empty; Cancel then waits for the client's own deadline.
@@ -44,6 +58,9 @@ struct PipelineCounters {
   int64_t objects_asked_again = 0;  // RETRYABLE and PENDING, each time counted.
   int64_t insert_retries = 0;
   int64_t refused_snapshots = 0;
+  int64_t resolved = 0;  // Objects that were PENDING and are answered.
+  bool budget_spent = false;
+  absl::Duration oldest_pending;  // How long the oldest PENDING object has been waiting.
 };
 
 }  // namespace anabranch

@@ -11,7 +11,7 @@
 
 namespace anabranch {
 
-// Asks for all objectives of the objects at `positions` of `trajectories`. Source, first trajectory
+// Asks about the objects at `positions` of `trajectories`. Source, first trajectory
 // number and `ask`, the number of the question about this batch, make the request_id: other objects
 // are another question, and a retry of the same one is recognised and costs nothing.
 v1::EvaluateRequest MakeScoreRequest(const BatchHeader& header, const Trajectories& trajectories,

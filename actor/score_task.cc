@@ -18,8 +18,11 @@ constexpr uint64_t kLongestWishMillis = uint64_t{7} * 24 * 3600 * 1000;
 }  // namespace
 
 ScoreTask::ScoreTask(const BatchHeader& header, const Trajectories& trajectories,
-                     const ScoreTaskOptions& options)
-    : header_(header), trajectories_(trajectories), options_(options) {
+                     const ScoreTaskOptions& options, std::vector<std::string> tickets)
+    : header_(header),
+      trajectories_(trajectories),
+      options_(options),
+      tickets_(std::move(tickets)) {
   const int64_t n = trajectories.size(), m = static_cast<int64_t>(header.objectives.size());
   asking_.resize(n);
   std::iota(asking_.begin(), asking_.end(), 0);
@@ -29,6 +32,7 @@ ScoreTask::ScoreTask(const BatchHeader& header, const Trajectories& trajectories
   rewards_.values.assign(n * m, 0.0);
   rewards_.valid.assign(n * m, 0);
   rewards_.reasons.resize(n);
+  answered_.assign(n, 1);
   Ask();
 }
 
@@ -41,6 +45,12 @@ int32_t ScoreTask::AskSize() const {
 void ScoreTask::Ask() {
   const std::span<const int32_t> positions(asking_.data(), AskSize());
   request_ = MakeScoreRequest(header_, trajectories_, positions, asks_++);
+  if (!options_.described_objectives.empty()) {
+    request_.mutable_objectives()->Add(header_.objectives.begin(), header_.objectives.end());
+  }
+  if (!options_.request_prefix.empty()) {
+    request_.set_request_id(absl::StrCat(options_.request_prefix, request_.request_id()));
+  }
   if (tickets_.empty()) return;
   for (size_t k = 0; k < positions.size(); ++k) {
     request_.mutable_objects(static_cast<int>(k))->set_ticket(tickets_[positions[k]]);
@@ -78,34 +88,59 @@ absl::Status ScoreTask::CheckAnswer(const v1::EvaluateResponse& response) const 
 
 absl::Status ScoreTask::Take(v1::EvaluateResponse response) {
   if (absl::Status status = CheckAnswer(response); !status.ok()) return status;
+  if (response.objectives().empty()) {  // Then the columns are the described ones.
+    const std::vector<std::string>& described = options_.described_objectives;
+    response.mutable_objectives()->Add(described.begin(), described.end());
+  }
   const int64_t non_finite = FailNonFinite(response);
   const int32_t n = AskSize();
   const auto columns = DecodeRewards(response, n, header_.objectives);
   if (!columns.ok()) return absl::InvalidArgumentError(columns.status().message());
   non_finite_ += non_finite;
+  if (response.has_budget()) budget_ = response.budget();
   for (int32_t row = 0; row < n; ++row) Place(response, *columns, row, asking_[row]);
   asking_.erase(asking_.begin(), asking_.begin() + n);
   if (!asking_.empty()) Ask();
   return absl::OkStatus();
 }
 
+void ScoreTask::PutOff(const v1::EvaluateResponse& response, int32_t row, int32_t position) {
+  const bool pending = response.statuses(row) == v1::OBJECT_STATUS_PENDING;
+  absl::Duration wish;
+  if (!response.retry_after_millis().empty()) {
+    const uint64_t millis = std::min(response.retry_after_millis(row), kLongestWishMillis);
+    wish = absl::Milliseconds(static_cast<int64_t>(millis));
+  }
+  std::string ticket = pending ? response.tickets(row) : "";
+  if (pending ? options_.defer_pending : options_.defer_retryable) {
+    answered_[position] = 0;
+    ++counts_.deferred;
+    deferred_.push_back({position, std::move(ticket), wish});
+    return;
+  }
+  if (!pending && ++tries_[position] >= options_.max_object_tries) {
+    Fail(position, absl::StrCat("asked ", tries_[position], " times, answered RETRYABLE"));
+    return;
+  }
+  if (pending && tickets_.empty()) tickets_.resize(tries_.size());
+  if (!tickets_.empty()) tickets_[position] = std::move(ticket);
+  waiting_.push_back(position);
+  retry_after_ = std::max(retry_after_, wish);
+}
+
 void ScoreTask::Place(const v1::EvaluateResponse& response, const RewardColumns& columns,
                       int32_t row, int32_t position) {
-  const v1::ObjectStatus status = response.statuses(row);
-  const bool pending = status == v1::OBJECT_STATUS_PENDING;
-  if (pending || status == v1::OBJECT_STATUS_RETRYABLE) {
-    if (!pending && ++tries_[position] >= options_.max_object_tries) {
-      Fail(position, absl::StrCat("asked ", tries_[position], " times, answered RETRYABLE"));
+  switch (response.statuses(row)) {
+    case v1::OBJECT_STATUS_PENDING:
+    case v1::OBJECT_STATUS_RETRYABLE:
+      PutOff(response, row, position);
       return;
-    }
-    if (pending && tickets_.empty()) tickets_.resize(tries_.size());
-    if (!tickets_.empty()) tickets_[position] = pending ? response.tickets(row) : "";
-    waiting_.push_back(position);
-    if (!response.retry_after_millis().empty()) {
-      const uint64_t millis = std::min(response.retry_after_millis(row), kLongestWishMillis);
-      retry_after_ = std::max(retry_after_, absl::Milliseconds(static_cast<int64_t>(millis)));
-    }
-    return;
+    case v1::OBJECT_STATUS_BUDGET_EXHAUSTED:
+      answered_[position] = 0;
+      ++counts_.budget_exhausted;
+      break;
+    default:
+      Count(columns.status[row]);
   }
   const int64_t m = rewards_.num_objectives;
   rewards_.status[position] = columns.status[row];
@@ -115,7 +150,22 @@ void ScoreTask::Place(const v1::EvaluateResponse& response, const RewardColumns&
   if (!response.reasons().empty()) rewards_.reasons[position] = response.reasons(row);
 }
 
+void ScoreTask::Count(ObjectStatus status) {
+  switch (status) {
+    case ObjectStatus::kOk:
+      ++counts_.scored;
+      break;
+    case ObjectStatus::kInvalid:
+      ++counts_.invalid;
+      break;
+    case ObjectStatus::kFailed:
+      ++counts_.failed;
+      break;
+  }
+}
+
 void ScoreTask::Fail(int32_t position, std::string reason) {
+  Count(ObjectStatus::kFailed);
   rewards_.status[position] = ObjectStatus::kFailed;
   rewards_.reasons[position] = std::move(reason);
 }
