@@ -24,6 +24,8 @@
 #include "runtime/file_system.h"
 #include "runtime/rpc/channel.h"
 #include "runtime/rpc/grpc_status.h"
+#include "runtime/rpc/role_flags.h"
+#include "tests/runtime/rpc/test_certificates.h"
 #include "tests/runtime/temporary_directory.h"
 
 namespace anabranch {
@@ -255,6 +257,19 @@ TEST_F(RoleProcessTest, EachFaultOfAConfigurationHasALineOfItsOwn) {
   EXPECT_THAT(lines[1], HasSubstr("evaluation.top_k is 0"));
 }
 
+TEST_F(RoleProcessTest, CertificatesThatCannotServeAreAFaultOfTheConfiguration) {
+  TestAuthority authority(directory_.path(), "ca");
+  TestAuthority::Subject subject{"expired"};
+  subject.ends = absl::Now() - absl::Minutes(1);
+  const v1::TlsConfig tls = authority.Issue(subject);
+  const Child child = Start({kConfig, "--listen", "127.0.0.1:0", "--set",
+                             "cluster.tls.certificate_file=" + tls.certificate_file(), "--set",
+                             "cluster.tls.key_file=" + tls.key_file()});
+  EXPECT_EQ(Wait(child), 2);
+  EXPECT_THAT(Errors(child), HasSubstr("cluster.tls.certificate_file"));
+  EXPECT_THAT(Errors(child), HasSubstr("expired on"));
+}
+
 TEST_F(RoleProcessTest, HelpHasAnExampleAndPrintConfigTheWholeConfiguration) {
   const Child help = Start({"--help"});
   EXPECT_EQ(Wait(help), 0);
@@ -322,6 +337,19 @@ TEST_F(RoleProcessTest, WaitingForReplayEndsInOrderOnASignal) {
   ASSERT_TRUE(AwaitText(actor, actor.output, "waiting for replay")) << Errors(actor);
   kill(actor.pid, SIGTERM);
   EXPECT_EQ(Wait(actor), 0) << Errors(actor);
+}
+
+TEST(CompleteRoleFlags, WithTlsAddressesMayBeReachedByOthers) {
+  RoleFlags flags;
+  flags.listen = "0.0.0.0:7401";
+  v1::RunConfig config;
+  config.mutable_cluster()->set_replay_address("replay.example:7401");
+  config.mutable_cluster()->set_reward_address("reward.example:7402");
+  config.mutable_cluster()->set_learner_address("learner.example:7403");
+  EXPECT_FALSE(CompleteRoleFlags(v1::ROLE_ACTOR, config, 1, flags).ok());
+  config.mutable_cluster()->mutable_tls();
+  const absl::Status status = CompleteRoleFlags(v1::ROLE_ACTOR, config, 1, flags);
+  EXPECT_TRUE(status.ok()) << status;
 }
 
 TEST(AskForRun, ReplayOfAnotherEnvironmentIsRefusedByName) {

@@ -351,8 +351,9 @@ TEST_F(SecurityOptionsTest, AServerNeedsACertificateAndAnAuthorityToCheckClients
 TEST_F(SecurityOptionsTest, AddressesOffLoopbackNeedNoInsecureWithTls) {
   RpcServerOptions options;
   options.listen = "0.0.0.0:0";
+  EXPECT_FALSE(options.Validate().ok());
   options.security = Security(gateway_tls_, "");
-  EXPECT_TRUE(RpcServer::Start(options, {}, nullptr, metrics_, NullLog()).ok());
+  EXPECT_TRUE(options.Validate().ok());
   ChannelOptions channel;
   EXPECT_FALSE(MakeChannel("address", "replay.example:7401", channel).ok());
   channel.security = Security(actor_tls_, "");

@@ -6,6 +6,7 @@
 #include <openssl/pem.h>
 #include <sys/stat.h>
 
+#include <cstdlib>
 #include <string>
 
 #include "runtime/file_system.h"
@@ -146,6 +147,28 @@ TEST_F(TlsFilesTest, AKeyThatEverybodyMayReadIsWarnedOf) {
   EXPECT_THAT(files->warnings, ElementsAre(AllOf(HasSubstr("replay.key"), HasSubstr("chmod"))));
   ASSERT_EQ(chmod(tls.key_file().c_str(), 0640), 0);  // A group is somebody's choice.
   EXPECT_THAT(ReadTlsFiles("cluster.tls", tls, now_)->warnings, IsEmpty());
+}
+
+// The first fenced block of shell that follows a heading.
+std::string CommandsUnder(const std::string& heading, const std::string& text) {
+  const size_t begin = text.find("```sh\n", text.find(heading)) + 6;
+  return text.substr(begin, text.find("```", begin) - begin);
+}
+
+TEST_F(TlsFilesTest, TheCommandsInTheDocumentationMakeFilesThatServe) {
+  const std::string commands =
+      CommandsUnder("## Certificates in six commands", Read("docs/security.md"));
+  ASSERT_THAT(commands, HasSubstr("openssl x509"));
+  const std::string script = Write("commands", "cd " + directory_.path() + "\n" + commands);
+  ASSERT_EQ(std::system(("sh -e " + script + " > " + script + ".log 2>&1").c_str()), 0)
+      << Read(script + ".log");
+  v1::TlsConfig tls;
+  tls.set_ca_file(directory_.Path("ca.crt"));
+  tls.set_certificate_file(directory_.Path("own.crt"));
+  tls.set_key_file(directory_.Path("own.key"));
+  const auto files = ReadTlsFiles("cluster.tls", tls, absl::Now());
+  ASSERT_TRUE(files.ok()) << files.status();
+  EXPECT_THAT(files->warnings, IsEmpty());
 }
 
 }  // namespace
