@@ -38,8 +38,7 @@ class PeerServer {
     process_ = *std::move(process);
     const absl::Time deadline = absl::Now() + absl::Seconds(90);
     while (!PosixFileSystem()->Exists(port_file).value_or(false)) {
-      const bool ended = process_->Await(absl::Now() + absl::Milliseconds(10)).has_value();
-      if (!ended && absl::Now() < deadline) continue;
+      if (RunsFor(absl::Milliseconds(10)) && absl::Now() < deadline) continue;
       ADD_FAILURE() << "the peer has not come up:\n" << Log();
       return;
     }
@@ -50,7 +49,10 @@ class PeerServer {
   std::string address() const { return absl::StrCat("127.0.0.1:", port_); }
   std::string Log() const { return PosixFileSystem()->Read(directory_.Path("log")).value_or(""); }
   std::string Path(const std::string& name) const { return directory_.Path(name); }
-  void Kill() { process_.reset(); }
+  // Waits for this long, or until the server ends. Whether it still runs.
+  bool RunsFor(absl::Duration duration) {
+    return process_ != nullptr && !process_->Await(absl::Now() + duration).has_value();
+  }
 
  private:
   TemporaryDirectory directory_;
