@@ -30,7 +30,7 @@ void WriteThroughput(const OracleReport& report, std::ostream& out) {
   out << absl::StreamFormat("\n%14s  %9s  %12s  %14s  %14s\n", "batch", "in flight", "objects/s",
                             "median latency", "worst latency");
   for (const Throughput& row : report.throughput) {
-    out << absl::StreamFormat("%14u  %9d  %12.4g  %14s  %14s\n", row.batch_objects, row.in_flight,
+    out << absl::StreamFormat("%14u  %9d  %12.0f  %14s  %14s\n", row.batch_objects, row.in_flight,
                               row.objects_per_second, Latency(row.median_latency),
                               Latency(row.worst_latency));
   }
@@ -91,7 +91,7 @@ void WriteReportText(const OracleReport& report, std::ostream& out) {
         << "; asked in format \"" << OneLine(report.format) << "\"\n\n";
   }
   for (const Finding& finding : report.findings) {
-    out << absl::StreamFormat("%s  %-20s  %s", VerdictName(finding.verdict), finding.check,
+    out << absl::StreamFormat("%s  %-21s  %s", VerdictName(finding.verdict), finding.check,
                               finding.detail);
     if (!finding.remedy.empty()) out << ". " << finding.remedy;
     out << "\n";
