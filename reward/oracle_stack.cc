@@ -41,9 +41,10 @@ absl::StatusOr<std::unique_ptr<OracleStack>> OracleStack::Create(const v1::RunCo
   stack->oracle_ = *std::move(oracle);
   RewardClient* top = stack->oracle_.get();
   if (options.cache_objects != 0) {
-    ResultStoreOptions store;
-    store.max_entries = options.cache_objects;
-    auto cache = ResultCache::Create(*top, store);
+    ResultCacheOptions kept;
+    kept.oracle = "built-in";
+    kept.memory.max_entries = options.cache_objects;
+    auto cache = ResultCache::Create(*top, kept, nullptr, NullLog());
     if (!cache.ok()) {
       return absl::InvalidArgumentError(absl::StrCat("--cache-objects ", options.cache_objects,
                                                      ": give 0 for no cache, or at least 2"));
@@ -69,7 +70,7 @@ void OracleStack::RegisterCacheMetrics(Metrics& metrics) {
                             "Objects that left the cache to make room."),
        &entries = metrics.Gauge("anabranch_reward_cache_items", "Objects in the cache."),
        &bytes = metrics.Gauge("anabranch_reward_cache_bytes", "Size of the cache.")] {
-        const ResultStore::Totals totals = cache->totals();
+        const ResultCache::Totals totals = cache->totals();
         Metrics::Raise(hits, static_cast<double>(totals.hits));
         Metrics::Raise(misses, static_cast<double>(totals.misses));
         Metrics::Raise(evictions, static_cast<double>(totals.evictions));
@@ -82,7 +83,7 @@ void OracleStack::Describe(v1::GetStatusResponse& response) const {
   AddTotal(response, "objects", metered_->objects());
   AddTotal(response, "requests", metered_->requests());
   if (cache_ == nullptr) return;
-  const ResultStore::Totals totals = cache_->totals();
+  const ResultCache::Totals totals = cache_->totals();
   AddTotal(response, "cache_hits", totals.hits);
   AddTotal(response, "cache_misses", totals.misses);
 }

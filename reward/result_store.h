@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
@@ -19,10 +19,25 @@ namespace anabranch {
 // What became of one object, m values. Immutable once shared.
 struct ObjectResult {
   v1::ObjectStatus status = v1::OBJECT_STATUS_UNSPECIFIED;
-  std::vector<double> values;           // [m]
-  std::vector<uint8_t> valid;           // [m]
-  std::vector<double> standard_errors;  // [m] or empty.
+  absl::InlinedVector<double, 2> values;           // [m]
+  absl::InlinedVector<uint8_t, 8> valid;           // [m]
+  absl::InlinedVector<double, 1> standard_errors;  // [m] or empty.
   std::string reason;
+  // Of an oracle that varies (otherwise 0 and empty): `values` are means of so many evaluations.
+  uint32_t evaluations = 0;
+  absl::InlinedVector<uint32_t, 1> value_evaluations;  // [m] Those in which the value counted.
+  absl::InlinedVector<double, 1> squared_deviations;   // [m] From the mean, summed.
+};
+
+// The bytes that name a result, hashed once. They belong to somebody else.
+struct ResultKey {
+  ResultKey() = default;
+  explicit ResultKey(absl::string_view key);
+
+  bool empty() const { return bytes.empty(); }
+
+  absl::string_view bytes;
+  uint64_t hash = 0;
 };
 
 struct ResultStoreOptions {
@@ -38,8 +53,6 @@ struct ResultStoreOptions {
 class ResultStore {
  public:
   struct Totals {
-    int64_t hits = 0;
-    int64_t misses = 0;
     int64_t evictions = 0;
     int64_t entries = 0;  // Now.
     int64_t bytes = 0;    // Now.
@@ -49,13 +62,31 @@ class ResultStore {
   explicit ResultStore(const ResultStoreOptions& options);
 
   // Null where there is none.
-  std::shared_ptr<const ObjectResult> Find(absl::string_view key);
+  std::shared_ptr<const ObjectResult> Find(const ResultKey& key);
   // Replaces what is there. One that is larger than half a shard isn't kept.
-  void Put(std::string key, std::shared_ptr<const ObjectResult> result);
+  void Put(const ResultKey& key, std::shared_ptr<const ObjectResult> result);
+  // Whether it may have been put and be no longer there.
+  bool MayHaveForgotten(const ResultKey& key);
   Totals totals() const;
 
  private:
-  using Results = absl::flat_hash_map<std::string, std::shared_ptr<const ObjectResult>>;
+  struct Stored {
+    std::string bytes;
+    uint64_t hash = 0;
+  };
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(const Stored& key) const { return key.hash; }
+    size_t operator()(const ResultKey& key) const { return key.hash; }
+  };
+  struct Equal {
+    using is_transparent = void;
+    template <typename A, typename B>
+    bool operator()(const A& a, const B& b) const {
+      return a.hash == b.hash && a.bytes == b.bytes;
+    }
+  };
+  using Results = absl::flat_hash_map<Stored, std::shared_ptr<const ObjectResult>, Hash, Equal>;
   struct Generation {
     Results results;
     int64_t bytes = 0;
@@ -64,14 +95,15 @@ class ResultStore {
     mutable absl::Mutex mu;
     Generation young ABSL_GUARDED_BY(mu);
     Generation old ABSL_GUARDED_BY(mu);
-    Totals totals ABSL_GUARDED_BY(mu);
+    bool forgotten ABSL_GUARDED_BY(mu) = false;  // Something was evicted, or too large.
+    int64_t evictions ABSL_GUARDED_BY(mu) = 0;
   };
 
-  Shard& ShardOf(absl::string_view key);
+  Shard& ShardOf(const ResultKey& key);
   // Into the young generation, where it isn't. What goes is put into `gone`, to be freed without
   // the lock.
-  void Add(Shard& shard, std::string key, std::shared_ptr<const ObjectResult> result,
-           Generation& gone) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mu);
+  void Add(Shard& shard, Stored key, std::shared_ptr<const ObjectResult> result, Generation& gone)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mu);
 
   const int64_t shards_count_;
   const int64_t half_entries_;  // Of a shard.

@@ -109,8 +109,10 @@ std::vector<bool> FromCache(const v1::EvaluateResponse& response) {
 
 class ResultCacheTest : public testing::Test {
  protected:
-  explicit ResultCacheTest(ResultStoreOptions options = {}) {
-    cache_ = *ResultCache::Create(oracle_, options);
+  ResultCacheTest() { Make({}); }
+  void Make(ResultCacheOptions options) {
+    options.oracle = "numbers";
+    cache_ = *ResultCache::Create(oracle_, options, nullptr, NullLog());
   }
   v1::EvaluateResponse Ask(const v1::EvaluateRequest& request) {
     auto response = cache_->Evaluate(request);
@@ -197,7 +199,8 @@ TEST_F(ResultCacheTest, OkAndInvalidAreKeptAndNothingElse) {
   const v1::EvaluateResponse out = Ask(request);
   EXPECT_THAT(oracle_.TakeAsked(), ElementsAre(ElementsAre("2", "3", "4", "5")));
   for (int i = 0; i < 6; ++i) EXPECT_EQ(out.statuses(i), statuses[i]);
-  EXPECT_THAT(out.tickets(), ElementsAre("", "", "", "t", "", ""));
+  EXPECT_THAT(out.tickets(),
+              ElementsAre("", "", "", TicketOf(request, request.objects(3)), "", ""));
   EXPECT_EQ(out.reasons(1), "?");
 }
 
@@ -225,18 +228,13 @@ TEST_F(ResultCacheTest, BypassReadsNothingButUpdates) {
   EXPECT_THAT(FromCache(after), ElementsAre(true));
 }
 
-TEST_F(ResultCacheTest, ReplicatesAndOraclesThatVaryAreNotKept) {
+TEST_F(ResultCacheTest, ReplicatesOfADeterministicOracleAreNotKept) {
   v1::EvaluateRequest request = Request({"1"});
   request.set_replicates(3);
   Ask(request);
   Ask(request);
   EXPECT_EQ(oracle_.TakeAsked().size(), 2u);
   EXPECT_EQ(cache_->totals().entries, 0);
-  oracle_.deterministic = false;
-  ASSERT_TRUE(cache_->Describe({}).ok());
-  Ask(Request({"1"}));
-  Ask(Request({"1"}));
-  EXPECT_EQ(oracle_.TakeAsked().size(), 2u);
 }
 
 TEST_F(ResultCacheTest, AContextIsPartOfTheKeyAndWithoutAKeyNothingIsKept) {
@@ -250,16 +248,10 @@ TEST_F(ResultCacheTest, AContextIsPartOfTheKeyAndWithoutAKeyNothingIsKept) {
   EXPECT_THAT(FromCache(out), ElementsAre(true, true, false));
 }
 
-TEST_F(ResultCacheTest, APollByTicketGoesToTheOracle) {
-  Ask(Request({"1"}));
-  oracle_.TakeAsked();
-  v1::EvaluateRequest poll = Request({"1"});
-  poll.mutable_objects(0)->set_ticket("lab-7");
-  Ask(poll);
-  EXPECT_THAT(oracle_.TakeAsked(), ElementsAre(ElementsAre("1")));
-}
-
-TEST_F(ResultCacheTest, AnotherFingerprintMakesEverythingNew) {
+TEST_F(ResultCacheTest, AnotherFingerprintThatIsAllowedMakesEverythingNew) {
+  ResultCacheOptions options;
+  options.allow_fingerprint_change = true;
+  Make(options);
   Ask(Request({"1", "2"}));
   oracle_.fingerprint = "numbers/2";
   oracle_.spoil = [](const v1::EvaluateRequest&, v1::EvaluateResponse& r) {
@@ -294,15 +286,13 @@ TEST_F(ResultCacheTest, AnAnswerThatDoesNotFitIsAnErrorWorthARetryAndIsNotKept) 
 TEST_F(ResultCacheTest, FaultsOfTheWholeRequestAreTheOraclesToName) {
   Ask(Request({"1"}));
   oracle_.TakeAsked();
-  v1::EvaluateRequest nine = Request({"1", "1", "1", "1", "1", "1", "1", "1", "1"});
-  Ask(nine);
   v1::EvaluateRequest nameless = Request({"1"});
   nameless.clear_request_id();
   Ask(nameless);
   v1::EvaluateRequest no_context = Request({"1"});
   no_context.mutable_objects(0)->set_context(1);
   Ask(no_context);
-  EXPECT_EQ(oracle_.TakeAsked().size(), 3u);
+  EXPECT_EQ(oracle_.TakeAsked().size(), 2u);
 }
 
 TEST_F(ResultCacheTest, CostsAndCountsAreThoseOfThisRequest) {
@@ -337,7 +327,12 @@ TEST_F(ResultCacheTest, ManyThreadsAlwaysGetTheTruth) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(wrong, 0);
   EXPECT_EQ(cache_->totals().entries, 50);
-  EXPECT_EQ(cache_->totals().hits + cache_->totals().misses, 2400);
+  const ResultCache::Totals totals = cache_->totals();
+  EXPECT_EQ(totals.hits + totals.coalesced + totals.misses, 2400);
+  EXPECT_EQ(totals.misses, 50);  // Nothing was asked twice.
+  size_t asked = 0;
+  for (const auto& request : oracle_.TakeAsked()) asked += request.size();
+  EXPECT_EQ(asked, 50u);
 }
 
 std::shared_ptr<const ObjectResult> Result(double value) {
@@ -352,7 +347,7 @@ TEST(ResultStore, NeverHoldsMoreEntriesThanItMay) {
   for (const int64_t most : {2, 10, 1000}) {
     ResultStore store({.max_entries = most, .max_bytes = 1 << 20});
     for (int i = 0; i < 3000; ++i) {
-      store.Put(absl::StrCat("key ", i), Result(i));
+      store.Put(ResultKey(absl::StrCat("key ", i)), Result(i));
       ASSERT_LE(store.totals().entries, most);
     }
     EXPECT_EQ(store.totals().entries + store.totals().evictions, 3000);
@@ -362,34 +357,34 @@ TEST(ResultStore, NeverHoldsMoreEntriesThanItMay) {
 TEST(ResultStore, NeverHoldsMoreBytesThanItMay) {
   ResultStore store({.max_entries = 1000, .max_bytes = 65536});
   for (int i = 0; i < 500; ++i) {
-    store.Put(absl::StrCat(std::string(100 + i % 50, 'x'), i), Result(i));
+    store.Put(ResultKey(absl::StrCat(std::string(100 + i % 50, 'x'), i)), Result(i));
     EXPECT_LE(store.totals().bytes, 65536);
   }
   EXPECT_GT(store.totals().bytes, 65536 / 8);
   const ResultStore::Totals before = store.totals();
-  store.Put(std::string(70'000, 'y'), Result(1));
+  store.Put(ResultKey(std::string(70'000, 'y')), Result(1));
   EXPECT_EQ(store.totals().entries, before.entries);
 }
 
 TEST(ResultStore, WhatIsUsedStaysAndWhatIsNotGoes) {
   ResultStore store({.max_entries = 20, .max_bytes = 1 << 20});
-  store.Put("used", Result(1));
-  store.Put("unused", Result(2));
+  store.Put(ResultKey("used"), Result(1));
+  store.Put(ResultKey("unused"), Result(2));
   for (int i = 0; i < 100; ++i) {
-    store.Put(absl::StrCat("other ", i), Result(i));
-    ASSERT_NE(store.Find("used"), nullptr) << i;
+    store.Put(ResultKey(absl::StrCat("other ", i)), Result(i));
+    ASSERT_NE(store.Find(ResultKey("used")), nullptr) << i;
   }
-  EXPECT_EQ(store.Find("unused"), nullptr);
-  EXPECT_EQ(store.Find("used")->values[0], 1);
+  EXPECT_EQ(store.Find(ResultKey("unused")), nullptr);
+  EXPECT_EQ(store.Find(ResultKey("used"))->values[0], 1);
 }
 
 TEST(ResultStore, AResultThatIsPutAgainReplacesTheOldOne) {
   ResultStore store({.max_entries = 4, .max_bytes = 1 << 20});
-  store.Put("a", Result(1));
-  store.Put("b", Result(1));
-  store.Put("c", Result(1));  // "a" and "b" are the old generation now.
-  store.Put("a", Result(2));
-  EXPECT_EQ(store.Find("a")->values[0], 2);
+  store.Put(ResultKey("a"), Result(1));
+  store.Put(ResultKey("b"), Result(1));
+  store.Put(ResultKey("c"), Result(1));  // "a" and "b" are the old generation now.
+  store.Put(ResultKey("a"), Result(2));
+  EXPECT_EQ(store.Find(ResultKey("a"))->values[0], 2);
   EXPECT_EQ(store.totals().entries, 3);
 }
 
