@@ -29,7 +29,6 @@ inline constexpr absl::string_view kReasonNoToken = "NO_TOKEN";
 inline constexpr absl::string_view kReasonBadToken = "BAD_TOKEN";
 // An oracle's answer that is none to the question: unreadable, or with another number of values.
 inline constexpr absl::string_view kReasonMalformedAnswer = "MALFORMED_ANSWER";
-inline constexpr absl::string_view kReasonMalformedAnswer = "MALFORMED_ANSWER";
 inline constexpr absl::string_view kReasonCircuitOpen = "CIRCUIT_OPEN";  // Nobody was asked.
 
 // Further facts by name, such as {"field", "actions"}. Short: they travel in HTTP/2 trailers.
