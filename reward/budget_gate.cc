@@ -1,6 +1,7 @@
 #include "reward/budget_gate.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <string>
 
@@ -123,7 +124,9 @@ Budget::Outcome BudgetGate::Judge(const v1::EvaluateRequest& request,
   Budget::Outcome outcome;
   outcome.accepted_evaluations = passage.each;
   outcome.cost_unit = answer.budget().cost_unit();
-  for (const double cost : answer.costs()) outcome.cost += std::max(cost, 0.0);
+  for (const double cost : answer.costs()) {
+    if (std::isfinite(cost) && cost > 0) outcome.cost += cost;  // Others nobody can have paid.
+  }
   for (size_t k = 0; k < passage.asked.size(); ++k) {
     const auto at = static_cast<int>(k);
     const v1::ObjectStatus status = answer.statuses(at);
