@@ -287,8 +287,8 @@ absl::StatusOr<bool> ResultCache::TryEvaluate(const v1::EvaluateRequest& request
   Land(question, asked, known);
   if (!asked.ok() || !*asked) return asked;
   const absl::StatusOr<bool> joined = Await(question, known);
+  Count(question, joined.ok() && *joined);  // What the oracle answered counts in any case.
   if (!joined.ok() || !*joined) return joined;
-  Count(question);
   out = question.TakeAnswer();
   return true;
 }

@@ -61,7 +61,7 @@ struct ResultCacheOptions {
 // held while the oracle or the disk works.
 class ResultCache final : public RewardClient {
  public:
-  // Since it was made, in objects: answered = hits + coalesced + waiting + misses.
+  // In objects. Of answered requests: asked for = hits + coalesced + waiting + misses.
   struct Totals {
     int64_t hits = 0;          // Answered from memory or disk.
     int64_t durable_hits = 0;  // Those of them from disk.
@@ -128,7 +128,7 @@ class ResultCache final : public RewardClient {
   void MakeMeans(ResultQuestion& question, ResultRows& rows);
   std::shared_ptr<const ObjectResult> PutMean(const ResultKey& key,
                                               std::shared_ptr<const ObjectResult> fresh);
-  void Count(const ResultQuestion& question);
+  void Count(const ResultQuestion& question, bool answered);
   void CountPassed(int objects);
 
   RewardClient& oracle_;

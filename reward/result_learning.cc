@@ -138,13 +138,14 @@ void ResultCache::LearnTickets(ResultQuestion& question) {
   tickets_.Apply(std::move(changes));
 }
 
-void ResultCache::Count(const ResultQuestion& question) {
+void ResultCache::Count(const ResultQuestion& question, bool answered) {
   absl::MutexLock lock(&totals_mu_);
+  totals_.misses += static_cast<int64_t>(question.missing.size());
+  if (!answered) return;
   totals_.hits += question.memory_hits + question.durable_hits;
   totals_.durable_hits += question.durable_hits;
   totals_.coalesced += static_cast<int64_t>(question.boarding.joins.size());
   totals_.waiting += question.waiting;
-  totals_.misses += static_cast<int64_t>(question.missing.size());
 }
 
 void ResultCache::CountPassed(int objects) {

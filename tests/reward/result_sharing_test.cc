@@ -221,9 +221,12 @@ TEST_F(ResultSharingTest, WhoWaitsWhileAnAllowedFingerprintArrivesGetsItsValues)
   EXPECT_EQ(second.Wait()->fingerprint(), "numbers/2");
   EXPECT_THAT(first.Wait()->raw_values(), ElementsAre(101, 101, 102, 104));
   EXPECT_THAT(second.Wait()->raw_values(), ElementsAre(103, 109, 102, 104));
-  size_t asked = 0;  // "2", "3", and "1" anew: what the new one said already isn't asked again.
+  // "2", "3", and "1" anew; what the new one said already isn't asked again, unless the second
+  // began anew before the first had kept "2".
+  size_t asked = 0;
   for (const auto& request : oracle_.numbers.TakeAsked()) asked += request.size();
-  EXPECT_EQ(asked, 3u);
+  EXPECT_GE(asked, 3u);
+  EXPECT_LE(asked, 4u);
 }
 
 TEST_F(ResultSharingTest, AnExpectedFingerprintThatIsNotTheOraclesIsRefusedNamingBoth) {
