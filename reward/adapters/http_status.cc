@@ -30,8 +30,8 @@ absl::Status HttpStatus(long status, absl::string_view body) {
   constexpr size_t kExcerpt = 200;
   if (status == 200) return absl::OkStatus();
   const std::string plain = absl::StrCat("the server answers with HTTP status ", status);
-  const std::string message = absl::StrCat(plain, body.empty() ? "" : ": ",
-                                           absl::Utf8SafeCEscape(body.substr(0, kExcerpt)));
+  const std::string message =
+      absl::StrCat(plain, body.empty() ? "" : ": ", absl::CEscape(body.substr(0, kExcerpt)));
   if (status == 401) {
     return absl::UnauthenticatedError(absl::StrCat(plain, "; check http.token_file"));
   }

@@ -24,7 +24,7 @@ constexpr absl::string_view kMinusInfinity = "-Infinity";
 // The beginning of a text, for a message.
 std::string Excerpt(absl::string_view text) {
   constexpr size_t kLength = 80;
-  return absl::StrCat("\"", absl::Utf8SafeCEscape(text.substr(0, kLength)),
+  return absl::StrCat("\"", absl::CEscape(text.substr(0, kLength)),
                       text.size() > kLength ? "..." : "", "\"");
 }
 
@@ -98,7 +98,7 @@ absl::Status NoObjective(const std::string& name, const json& values) {
   std::vector<std::string> keys;
   constexpr size_t kMost = 20;
   for (auto it = values.begin(); it != values.end() && keys.size() < kMost; ++it) {
-    keys.push_back(it.key().substr(0, 100));
+    keys.push_back(Shortened(it.key(), 100));
   }
   return MalformedAnswer(absl::StrCat("the answer has no objective \"", name,
                                       "\"; it has: ", absl::StrJoin(keys, ", "),

@@ -50,4 +50,11 @@ bool IsUtf8(absl::string_view text) {
   return true;
 }
 
+std::string Shortened(absl::string_view text, size_t most) {
+  if (text.size() > most) {
+    while (most > 0 && (static_cast<uint8_t>(text[most]) & 0xC0) == 0x80) --most;
+  }
+  return std::string(text.substr(0, most));
+}
+
 }  // namespace anabranch

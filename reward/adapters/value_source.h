@@ -45,6 +45,8 @@ absl::Status MalformedAnswer(absl::string_view message);
 absl::Status CheckCount(absl::string_view what, size_t actual, size_t expected);
 // Whether text is UTF-8, which is all that JSON can carry.
 bool IsUtf8(absl::string_view text);
+// The beginning of UTF-8 text, at most so many bytes and no half character.
+std::string Shortened(absl::string_view text, size_t most);
 
 }  // namespace anabranch
 
