@@ -18,9 +18,9 @@ absl::StatusOr<ScoredObjects> ReadAnswer(const json& answer, size_t n,
                                          const std::vector<std::string>& objectives) {
   if (const auto error = answer.find("error"); error != answer.end() && !error->is_null()) {
     constexpr size_t kLongest = 500;
-    return absl::UnavailableError(absl::StrCat(
-        "the program reports: ",
-        (error->is_string() ? error->get<std::string>() : WriteJson(*error)).substr(0, kLongest)));
+    const std::string words = error->is_string() ? error->get<std::string>() : WriteJson(*error);
+    return absl::UnavailableError(
+        absl::StrCat("the program reports: ", Shortened(words, kLongest)));
   }
   const auto values = answer.find("values");
   if (values == answer.end()) {
@@ -119,7 +119,7 @@ absl::StatusOr<json> JsonLinesSource::Ask(Worker& worker, const json& objects) {
   if (found == answer->end() || *found != json(id)) {
     return MalformedAnswer(
         absl::StrCat("the program's answer has the id ",
-                     found == answer->end() ? "(none)" : WriteJson(*found).substr(0, 40),
+                     found == answer->end() ? "(none)" : Shortened(WriteJson(*found), 40),
                      ", where ", id, " was asked"));
   }
   return answer;

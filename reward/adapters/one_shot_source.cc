@@ -56,7 +56,7 @@ absl::StatusOr<ScoredObjects> OneShotSource::Score(const std::vector<absl::strin
   const auto version = answer->find("version");
   if (version != answer->end() && *version != json(1)) {
     return MalformedAnswer(absl::StrCat("the program's document has the version ",
-                                        WriteJson(*version).substr(0, 40),
+                                        Shortened(WriteJson(*version), 40),
                                         "; what is understood is 1"));
   }
   return ReadColumns(*payload, objects.size(), objectives);

@@ -51,7 +51,7 @@ TEST(ParseAnswer, WhatIsNoJsonIsQuotedAndNeverCrashes) {
     EXPECT_EQ(ReasonOf(answer.status()), kReasonMalformedAnswer) << text;
     EXPECT_TRUE(absl::IsUnavailable(answer.status())) << text;
   }
-  EXPECT_THAT(ParseAnswer("<html>\x01 busy").status().ToString(), HasSubstr("<html>\\x01 busy"));
+  EXPECT_THAT(ParseAnswer("<html>\x01 busy").status().ToString(), HasSubstr("<html>\\001 busy"));
 }
 
 TEST(ParseAnswer, NestingIsBounded) {
@@ -105,6 +105,13 @@ TEST(IsUtf8, IsStrict) {
   EXPECT_FALSE(IsUtf8("\xed\xa0\x80"));      // A surrogate.
   EXPECT_FALSE(IsUtf8("\xf4\x90\x80\x80"));  // Beyond Unicode.
   EXPECT_FALSE(IsUtf8("\xff"));
+}
+
+TEST(Shortened, CutsBetweenCharacters) {
+  EXPECT_EQ(Shortened("abc", 3), "abc");
+  EXPECT_EQ(Shortened("abc", 2), "ab");
+  EXPECT_EQ(Shortened("a\u6f22b", 3), "a");
+  EXPECT_EQ(Shortened("a\u6f22b", 4), "a\u6f22");
 }
 
 TEST(LineCutter, LinesAreCutWhereverTheBytesArriveAndAreOfBoundedLength) {
