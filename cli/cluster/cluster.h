@@ -23,7 +23,7 @@ struct ClusterOptions {
   int actors = 2;         // At least 1.
   int64_t max_steps = 0;  // Of the run: when the learner has done as many, the cluster ends.
   RestartOptions restarts;
-  EdgeSecurity learner_security;  // Of the way to the learner, whose progress is asked for.
+  EdgeSecurity learner_security = {};  // Of the way to the learner, whose progress is asked for.
   // Time that a process has to leave in order.
   absl::Duration actor_grace = absl::Seconds(20);
   absl::Duration learner_grace = absl::Minutes(5);

@@ -21,7 +21,7 @@ inline constexpr int64_t kMaxMessageBytes = int64_t{64} << 20;
 
 struct ChannelOptions {
   bool insecure = false;  // Plaintext off loopback.
-  EdgeSecurity security;
+  EdgeSecurity security = {};
   int64_t max_message_bytes = kMaxMessageBytes;
   Log* log = &NullLog();  // Gets warnings about files; outlives the channel.
 };

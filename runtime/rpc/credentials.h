@@ -21,8 +21,8 @@ namespace anabranch {
 // How one edge is secured: the client's side of it, or the server's. All empty: plaintext, nobody
 // asks who calls.
 struct EdgeSecurity {
-  std::optional<v1::TlsConfig> tls;
-  std::string token_file;  // Sent as "authorization: Bearer TOKEN"; needs tls.
+  std::optional<v1::TlsConfig> tls = {};
+  std::string token_file = {};  // Sent as "authorization: Bearer TOKEN"; needs tls.
   // What the two are called in the configuration, for messages.
   std::string tls_key = "tls";
   std::string token_key = "token_file";

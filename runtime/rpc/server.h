@@ -23,9 +23,9 @@ class Service;
 namespace anabranch {
 
 struct RpcServerOptions {
-  std::string listen;     // HOST:PORT; port 0 takes a free one.
-  bool insecure = false;  // Plaintext off loopback.
-  EdgeSecurity security;  // What clients must bring.
+  std::string listen;          // HOST:PORT; port 0 takes a free one.
+  bool insecure = false;       // Plaintext off loopback.
+  EdgeSecurity security = {};  // What clients must bring.
   int64_t max_message_bytes = kMaxMessageBytes;
   // Calls (of services that aren't asynchronous) beyond that are refused with RESOURCE_EXHAUSTED,
   // reason OVERLOADED. At least 8.
