@@ -18,7 +18,43 @@ std::string ShortName(v1::ObjectStatus status) {
   return absl::AsciiStrToLower(absl::StripPrefix(v1::ObjectStatus_Name(status), "OBJECT_STATUS_"));
 }
 
+// Adds an answer to the account.
+void AddAnswer(const v1::EvaluateResponse& answer, RewardAccount& account) {
+  const bool may_be_cached = answer.from_cache_size() == answer.statuses_size();
+  for (int i = 0; i < answer.statuses_size(); ++i) {
+    if (may_be_cached && answer.from_cache(i)) {
+      ++account.cached;
+      continue;
+    }
+    switch (answer.statuses(i)) {
+      case v1::OBJECT_STATUS_OK:
+      case v1::OBJECT_STATUS_INFEASIBLE:
+        ++account.evaluated;
+        break;
+      case v1::OBJECT_STATUS_INVALID:
+        ++account.invalid;
+        break;
+      case v1::OBJECT_STATUS_RETRYABLE:
+        ++account.retryable;
+        break;
+      case v1::OBJECT_STATUS_PENDING:
+        ++account.pending;
+        break;
+      case v1::OBJECT_STATUS_BUDGET_EXHAUSTED:
+        ++account.budget_exhausted;
+        break;
+      default:
+        ++account.failed;
+    }
+  }
+}
+
 }  // namespace
+
+RewardAccount MeteredReward::account() const {
+  absl::MutexLock lock(&mu_);
+  return account_;
+}
 
 MeteredReward::MeteredReward(RewardClient& oracle, Metrics& metrics)
     : oracle_(oracle),
@@ -48,6 +84,15 @@ absl::StatusOr<v1::EvaluateResponse> MeteredReward::Evaluate(const v1::EvaluateR
   in_flight_.Decrement(objects);
   seconds_.Observe(seconds);
   requests_.fetch_add(1, std::memory_order_relaxed);
+  {
+    absl::MutexLock lock(&mu_);
+    account_.asked += request.objects_size();
+    if (answer.ok()) {
+      AddAnswer(*answer, account_);
+    } else {
+      account_.refused += request.objects_size();
+    }
+  }
   if (!answer.ok()) return answer;
   objects_.fetch_add(answer->statuses_size(), std::memory_order_relaxed);
   std::array<int64_t, v1::ObjectStatus_ARRAYSIZE> counts = {};

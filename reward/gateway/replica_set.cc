@@ -86,16 +86,19 @@ absl::StatusOr<v1::EvaluateResponse> ReplicaSet::Evaluate(const v1::EvaluateRequ
 
 absl::StatusOr<v1::DescribeResponse> ReplicaSet::Describe(const v1::DescribeRequest& request) {
   bool compare = false;
+  size_t replica = 0;
   {
     absl::MutexLock lock(&mu_);
     compare = !compared_ && replicas_.size() > 1;
+    for (size_t i = 0; i < replicas_.size(); ++i) {
+      replica = turn_++ % replicas_.size();
+      if (circuits_[replica].closed()) break;
+    }
   }
   if (compare) return DescribeAll(request);
-  const auto replica = Next();
-  if (!replica.ok()) return replica.status();
-  auto description = replicas_[*replica].client->Describe(request);
-  Report(*replica, description.status());
-  if (!description.ok()) return At(*replica, description.status());
+  auto description = replicas_[replica].client->Describe(request);
+  if (!description.ok()) return At(replica, description.status());
+  Revive(replica);
   return description;
 }
 
@@ -105,7 +108,7 @@ absl::StatusOr<v1::DescribeResponse> ReplicaSet::DescribeAll(const v1::DescribeR
   absl::Status failure;
   for (size_t i = 0; i < replicas_.size(); ++i) {
     auto description = replicas_[i].client->Describe(request);
-    Report(i, description.status());
+    if (description.ok()) Revive(i);
     if (!description.ok()) {
       failure = At(i, description.status());
       if (!IsRetryable(failure)) return failure;
@@ -156,10 +159,15 @@ void ReplicaSet::ProbeLoop() {
 }
 
 void ReplicaSet::Probe(size_t replica) {
-  const absl::Status status = replicas_[replica].client->Describe({}).status();
+  if (replicas_[replica].client->Describe({}).ok()) return Revive(replica);
+  absl::MutexLock lock(&mu_);
+  if (!circuits_[replica].closed()) circuits_[replica].ProbeFailed(absl::Now());
+}
+
+void ReplicaSet::Revive(size_t replica) {
   {
     absl::MutexLock lock(&mu_);
-    if (!status.ok()) return circuits_[replica].ProbeFailed(absl::Now());
+    if (circuits_[replica].closed()) return;
     circuits_[replica].ProbeSucceeded();
   }
   log_.Info("a replica answers again and is asked again",

@@ -29,7 +29,9 @@ struct OracleReplica {
 // counts as failure is what IsRetryable says is worth another try, here or there; other failures
 // are the request's own fault. A thread probes the replicas whose circuit is open, by Describe, one
 // after another, so no request waits for one that is down. Each opening and closing is logged once.
-// While all are open: UNAVAILABLE at once, reason CIRCUIT_OPEN, with the time of the next probe.
+// While all are open Evaluate is UNAVAILABLE at once, reason CIRCUIT_OPEN, with the time of the
+// next probe. Describe is asked of one whose circuit is closed, or else of any: it is a probe
+// itself.
 //
 // All replicas are the same oracle: the first Describe compares those that are up, and finds
 // FAILED_PRECONDITION, reason FINGERPRINT_CHANGED, naming both, where they aren't. Thread-safe.
@@ -56,6 +58,8 @@ class ReplicaSet final : public RewardClient {
   absl::StatusOr<v1::DescribeResponse> DescribeAll(const v1::DescribeRequest& request);
   void ProbeLoop();
   void Probe(size_t replica);
+  // After a Describe that it has answered: closes its circuit if that is open.
+  void Revive(size_t replica);
   // The replica whose probe is due first; none while none is open.
   std::optional<size_t> NextToProbe() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 

@@ -19,6 +19,12 @@ constexpr int kLastReconnectMilliseconds = 2000;
 // shortest wait.
 constexpr int kConnectMilliseconds = 5000;
 
+// The empty name asks for the health of the server as a whole; a server without health is healthy.
+constexpr char kBalanced[] = R"({
+  "loadBalancingConfig": [{"round_robin": {}}],
+  "healthCheckConfig": {"serviceName": ""}
+})";
+
 grpc::ChannelArguments Arguments(const ChannelOptions& options) {
   grpc::ChannelArguments arguments;
   const int max_bytes = static_cast<int>(options.max_message_bytes);
@@ -38,6 +44,7 @@ grpc::ChannelArguments Arguments(const ChannelOptions& options) {
   if (tls.has_value() && !tls->server_name().empty()) {
     arguments.SetSslTargetNameOverride(tls->server_name());
   }
+  if (options.balanced) arguments.SetServiceConfigJSON(kBalanced);
   return arguments;
 }
 

@@ -24,6 +24,9 @@ struct ChannelOptions {
   EdgeSecurity security = {};
   int64_t max_message_bytes = kMaxMessageBytes;
   Log* log = &NullLog();  // Gets warnings about files; outlives the channel.
+  // A name that resolves to several addresses stands for all of them: they take turns, and those
+  // that tell by grpc.health.v1 that they don't serve are left out.
+  bool balanced = false;
 };
 
 // Whether HOST:PORT (or unix:PATH) can only be reached from this machine: 127.0.0.0/8, [::1],

@@ -67,6 +67,7 @@ Shutdown& RoleContext::shutdown() { return state_->shutdown; }
 const std::string& RoleContext::name() const { return state_->flags.name; }
 const std::string& RoleContext::run_id_flag() const { return state_->flags.run_id; }
 uint64_t RoleContext::incarnation() const { return state_->incarnation; }
+bool RoleContext::insecure() const { return state_->flags.insecure; }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> RoleContext::ReplayChannel() const {
   return state_->Channel(v1::ROLE_REPLAY, "cluster.replay_address",

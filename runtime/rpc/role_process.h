@@ -79,6 +79,8 @@ class RoleContext {
   const std::string& run_id_flag() const;
   // Random, never 0.
   uint64_t incarnation() const;
+  // --insecure.
+  bool insecure() const;
 
   // A new connection to the address in `cluster.*`; errors name the key.
   absl::StatusOr<std::shared_ptr<grpc::Channel>> ReplayChannel() const;
