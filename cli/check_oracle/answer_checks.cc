@@ -44,21 +44,27 @@ absl::Status Tell(Probe& probe, const std::vector<std::string>& objects, Tally& 
   return absl::OkStatus();
 }
 
-bool CanCompare(Probe& probe, const char* check, OracleReport& report) {
-  if (!probe.answers_at_once()) {
-    report.Skip(check, "no object was answered at once");
-    return false;
-  }
-  if (!probe.description().deterministic()) {
-    report.Skip(check, "the oracle says that its values vary");
-    return false;
-  }
-  return true;
+// The same batch again, as a new request: values that vary even then say nothing about the order.
+void CheckSteadiness(Probe& probe, OracleReport& report) {
+  const char* check = "answers.deterministic";
+  if (!probe.comparable() || !probe.answers_at_once()) return;
+  Tally tally;
+  const absl::Status status = Tell(probe, probe.objects(), tally);
+  if (status.ok() && tally.different.empty()) return;
+  report.Fail(
+      check,
+      status.ok() ? absl::StrCat("claimed, but ", tally.different, " in the same batch")
+                  : status.ToString(),
+      status.ok() ? "Say deterministic = false: caches then keep mean and count" : kShapeRemedy);
+  probe.StopComparing();
 }
 
 void CheckOrder(Probe& probe, OracleReport& report) {
   const char* check = "answers.order";
-  if (!CanCompare(probe, check, report)) return;
+  if (!probe.answers_at_once() || !probe.comparable()) {
+    report.Skip(check, probe.comparable() ? "no object was answered at once" : "values vary");
+    return;
+  }
   std::vector<std::string> objects = probe.objects();
   std::reverse(objects.begin(), objects.end());
   std::rotate(objects.begin(), objects.begin() + objects.size() / 3, objects.end());
@@ -68,6 +74,7 @@ void CheckOrder(Probe& probe, OracleReport& report) {
   } else if (!tally.different.empty()) {
     report.Fail(check, absl::StrCat("in another order, ", tally.different),
                 "Answer i belongs to object i of the request; nothing may be sorted or dropped");
+    probe.StopComparing();
   } else {
     report.Pass(check, absl::StrCat("a permuted batch gives permuted values, ", tally.compared(),
                                     " objects"));
@@ -120,12 +127,14 @@ void CheckDeterminism(Probe& probe, OracleReport& report) {
     return;
   }
   const bool claimed = probe.description().deterministic();
+  if (claimed && !probe.comparable()) return;  // The fault has been found already.
   Tally tally;
   if (const absl::Status status = TellInOtherBatches(probe, tally); !status.ok()) {
     report.Fail(check, status.ToString(), kShapeRemedy);
   } else if (claimed && !tally.different.empty()) {
     report.Fail(check, absl::StrCat("claimed, but ", tally.different, " in another batch"),
                 "Say deterministic = false, or make values depend on the object alone");
+    probe.StopComparing();
   } else if (claimed && tally.close > 0) {
     report.Warn(check, absl::StrCat("last digits of ", tally.close, " values depend on the batch"),
                 "Harmless for training; a cache keeps what it saw first");
@@ -172,7 +181,7 @@ std::string SubsetFault(Probe& probe, const std::vector<int>& columns) {
   }
   const auto response = probe.Ask(request);
   if (!response.ok()) return response.status().ToString();
-  if (!probe.description().deterministic()) return "";
+  if (!probe.comparable()) return "";
   for (size_t i = 0; i < probe.objects().size(); ++i) {
     const std::string& object = probe.objects()[i];
     const Judgement judgement = JudgementOf(*response, static_cast<int>(i));
@@ -231,6 +240,7 @@ void CheckTickets(Probe& probe, OracleReport& report) {
 }  // namespace
 
 void CheckAnswers(Probe& probe, OracleReport& report) {
+  CheckSteadiness(probe, report);
   CheckOrder(probe, report);
   CheckRepeat(probe, report);
   CheckDeterminism(probe, report);

@@ -43,7 +43,7 @@ std::string RotatedFault(Probe& probe, int by) {
   std::rotate(objects.begin(), objects.begin() + by % objects.size(), objects.end());
   const auto response = probe.Ask(probe.Request(objects));
   if (!response.ok()) return response.status().ToString();
-  if (!probe.description().deterministic()) return "";
+  if (!probe.comparable()) return "";
   for (size_t i = 0; i < objects.size(); ++i) {
     const Judgement judgement = JudgementOf(*response, static_cast<int>(i));
     if (probe.Compare(objects[i], judgement) == Agreement::kDifferent) {

@@ -68,7 +68,8 @@ Probe::Probe(RewardClient& oracle, RewardClient& hasty, v1::DescribeResponse des
     : oracle_(oracle),
       hasty_(hasty),
       description_(std::move(description)),
-      options_(std::move(options)) {}
+      options_(std::move(options)),
+      comparable_(description_.deterministic()) {}
 
 v1::EvaluateRequest Probe::Request(std::span<const std::string> objects) {
   v1::EvaluateRequest request;

@@ -29,7 +29,8 @@ struct ProbeOptions {
   std::string salt;  // Makes request ids unique among runs of the command.
 };
 
-// The oracle under test. Thread-safe once `Settle` has returned; calls block up to their deadline.
+// The oracle under test. Request, Ask and Compare are thread-safe once `Settle` has returned; calls
+// block up to their deadline.
 class Probe {
  public:
   // Both clients outlive it; `hasty` gives up long before an answer.
@@ -46,13 +47,18 @@ class Probe {
   // The answer, if its shape is right. INTERNAL says what is wrong with the shape.
   absl::StatusOr<v1::EvaluateResponse> Ask(const v1::EvaluateRequest& request);
 
-  // Asks for all candidates and keeps those that can be scored, as many as a request takes and the
+  // Asks for the candidates and keeps those that can be scored, as many as a request takes and the
   // checks need, with their judgements. Errors as Ask.
   absl::Status Settle(std::span<const std::string> candidates);
   // What Settle kept.
   const std::vector<std::string>& objects() const { return objects_; }
-  // Those that were answered with values, not a ticket.
+  // Some were answered with values, not a ticket.
   bool answers_at_once() const { return answered_ > 0; }
+  // Whether the values of an object can be held against those heard before. Not if the oracle says
+  // that they vary; nor once a check has found that they do, so that one fault isn't found many
+  // times over.
+  bool comparable() const { return comparable_; }
+  void StopComparing() { comparable_ = false; }
 
   // Holds the judgement of an object against what Settle heard. `columns` are the described
   // columns of the judgement's values.
@@ -71,6 +77,7 @@ class Probe {
   std::vector<std::string> objects_;
   std::map<std::string, Judgement> heard_;
   int answered_ = 0;
+  bool comparable_;
 };
 
 // Object i of an answer whose shape is right.

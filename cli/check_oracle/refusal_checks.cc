@@ -56,8 +56,7 @@ void CheckOneBadObject(Probe& probe, const BadObject& bad, std::string& fault,
   for (const int i : {0, 2}) {
     const std::string& object = i == 0 ? left : right;
     const Judgement judgement = JudgementOf(*response, i);
-    const bool comparable =
-        probe.description().deterministic() || judgement.status != v1::OBJECT_STATUS_OK;
+    const bool comparable = probe.comparable() || judgement.status != v1::OBJECT_STATUS_OK;
     if (comparable && probe.Compare(object, judgement) == Agreement::kDifferent) {
       fault = absl::StrCat("beside ", bad.what, ", \"", OneLine(object), "\" got ",
                            ToText(judgement), " after ", probe.Heard(object));

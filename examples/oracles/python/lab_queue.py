@@ -16,6 +16,7 @@ import sys
 from anabranch_oracle import Invalid, Objective, Pending, oracle, serve
 
 DATABASE = os.environ.get("LAB_QUEUE", "lab_queue.sqlite")
+LONGEST = 1000
 ASK_AGAIN_SECONDS = float(os.environ.get("LAB_QUEUE_ASK_AGAIN", "60"))
 
 
@@ -33,8 +34,8 @@ def score(objects):
 
 
 def look_up(connection, one):
-    if not one:
-        return Invalid("there is nothing to measure")
+    if not one.isalpha() or len(one) > LONGEST:
+        return Invalid(f"give 1 to {LONGEST} letters")  # Nobody shall be asked to measure that.
     # The object itself is the key of the queue, so that the ticket needs no looking after.
     connection.execute("INSERT OR IGNORE INTO queue VALUES (?, NULL)", (one,))
     (answer,) = connection.execute("SELECT answer FROM queue WHERE object = ?", (one,)).fetchone()
