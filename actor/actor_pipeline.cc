@@ -125,29 +125,47 @@ void ActorPipeline::Roll() {
       Fail(status);
       return;
     }
-    absl::MutexLock lock(&mu_);
-    times_.weights += weights;
-    Submit(std::move(pending));
+    if (!SubmitInTime(std::move(pending), weights)) return;
   }
+}
+
+bool ActorPipeline::SubmitInTime(std::unique_ptr<Pending> pending, double weights) {
+  absl::MutexLock lock(&mu_);
+  while (!stopping_ && !over_ && IsWindowFull()) WaitForRoom(absl::InfiniteFuture());
+  if (over_ || (stopping_ && IsWindowFull())) return false;
+  times_.weights += weights;
+  Submit(std::move(pending));
+  return true;
+}
+
+bool ActorPipeline::IsWindowFull() const {
+  return static_cast<int64_t>(pending_.size()) >= options_.max_pending_batches;
+}
+
+bool ActorPipeline::IsOldestScored() const {
+  return !pending_.empty() && pending_.front()->stage == Stage::kScored;
+}
+
+void ActorPipeline::WaitForRoom(absl::Time deadline) {
+  Lap lap;
+  double& waited = IsOldestScored() ? times_.insert : times_.reward;
+  changed_.WaitWithDeadline(&mu_, deadline);
+  lap.Add(waited);
 }
 
 bool ActorPipeline::MayRoll() const {
   if (budget_spent_) return next_look_ <= absl::Now();
-  return static_cast<int64_t>(pending_.size()) < options_.max_pending_batches &&
-         (options_.pending == nullptr || !options_.pending->full());
+  if (options_.pending != nullptr && options_.pending->full()) return false;
+  // One batch ahead hides the oracle's time behind a whole window of rollout, not one batch less.
+  // Where replay is what is waited for it would only make that batch's policy staler.
+  return !IsWindowFull() || !IsOldestScored();
 }
 
 bool ActorPipeline::AwaitRoom() {
   while (true) {
     {
       absl::MutexLock lock(&mu_);
-      Lap lap;
-      while (!stopping_ && !over_ && !MayRoll()) {
-        const bool scored = !pending_.empty() && pending_.front()->stage == Stage::kScored;
-        double& waited = scored ? times_.insert : times_.reward;
-        changed_.WaitWithDeadline(&mu_, next_look_);
-        lap.Add(waited);
-      }
+      while (!stopping_ && !over_ && !MayRoll()) WaitForRoom(next_look_);
       if (stopping_ || over_) return false;
       if (!budget_spent_) return true;
     }

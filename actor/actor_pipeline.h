@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -17,10 +16,8 @@
 #include "absl/time/time.h"
 #include "actor/actor_options.h"
 #include "actor/batch_scorer.h"
-#include "actor/oracle.h"
 #include "actor/pending_collector.h"
 #include "actor/pipeline_options.h"
-#include "actor/reward_asker.h"
 #include "actor/roller.h"
 #include "actor/shared_oracle.h"
 #include "gflownet/environment/environment.h"
@@ -34,9 +31,9 @@ namespace anabranch {
 // Four kinds of threads: the caller of Run rolls out; up to max_pending_batches ask the oracle and
 // encode; one inserts, in the order of rolling out; one collects what was PENDING. A batch is
 // pending from when it is rolled out until it is acknowledged, and while max_pending_batches are,
-// nothing is rolled out: an oracle or a replay server that is slow slows the actor down and costs
-// bounded memory. Objects that the oracle answers PENDING leave their batch. While the budget is
-// spent nothing is rolled out either.
+// nothing is rolled out (but for one batch ahead where the oracle is what is waited for): an oracle
+// or a replay server that is slow slows the actor down and costs bounded memory. Objects that the
+// oracle answers PENDING leave their batch. While the budget is spent nothing is rolled out either.
 class ActorPipeline {
  public:
   // Environment, shaping, clients and log outlive the pipeline; the model is its own. The insert
@@ -80,10 +77,14 @@ class ActorPipeline {
                 Model model, const RewardShaping& shaping, Oracle oracle, RewardClient& reward,
                 WeightSource& weights, std::unique_ptr<InsertStream> replay, Log& log);
 
-  // The rolling thread. False when there is nothing more to roll out.
+  // The rolling thread. False when everything ends.
   void Roll();
   bool AwaitRoom();
   bool MayRoll() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool SubmitInTime(std::unique_ptr<Pending> pending, double weights);
+  void WaitForRoom(absl::Time deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool IsWindowFull() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool IsOldestScored() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void LookForBudget();
   absl::Status TakeWeights();
   void Submit(std::unique_ptr<Pending> pending) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -92,8 +93,7 @@ class ActorPipeline {
   absl::Time FlushDeadline(absl::Time since) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   int64_t Annealing() const;
 
-  // The asking threads.
-  void AskLoop(uint64_t number);
+  void AskLoop(uint64_t number);  // The asking threads.
   RewardAsker MakeAsker(uint64_t number);
   absl::Status Score(BatchScorer& scorer, Pending& pending);
   absl::Status KeepDeferred(const ScoreTask& task, const RolledBatch& batch);
