@@ -43,22 +43,22 @@ absl::Status ModeCounter::AddBestOf(ReplayClient& replay, const v1::Handshake& h
 
 int64_t ModeCounter::num_found() const {
   absl::MutexLock lock(&mu_);
-  return modes_.num_found();
+  return modes_.has_value() ? modes_->num_found() : 0;
 }
 
 int64_t ModeCounter::num_modes() const {
   absl::MutexLock lock(&mu_);
-  return modes_.num_modes();
+  return modes_.has_value() ? modes_->num_modes() : 0;
 }
 
 bool ModeCounter::Searches() const {
   absl::MutexLock lock(&mu_);
-  return modes_.num_found() < modes_.num_modes();
+  return modes_.has_value() && modes_->num_found() < modes_->num_modes();
 }
 
 void ModeCounter::AddObjects(std::span<const std::string> objects) {
   absl::MutexLock lock(&mu_);
-  modes_.Add(objects);
+  if (modes_.has_value()) modes_->Add(objects);
 }
 
 std::vector<std::string> TerminalObjects(const Environment& environment,

@@ -3,6 +3,7 @@
 #define ANABRANCH_LEARNER_MODE_COUNTER_H_
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,8 +23,11 @@ namespace anabranch {
 // too, but it forgets objects when it is full.) Thread-safe. Environment and reward outlive it.
 class ModeCounter {
  public:
-  ModeCounter(const Environment& environment, const RewardFunction& reward)
-      : environment_(environment), modes_(reward) {}
+  // Without a reward (null), where only oracles know the values, there are no modes to count.
+  ModeCounter(const Environment& environment, const RewardFunction* reward)
+      : environment_(environment) {
+    if (reward != nullptr) modes_.emplace(*reward);
+  }
 
   // Legal trajectories. Their objects are rebuilt where the batch doesn't carry them.
   void Add(const Trajectories& trajectories);
@@ -33,7 +37,7 @@ class ModeCounter {
   absl::Status AddBestOf(ReplayClient& replay, const v1::Handshake& handshake);
 
   int64_t num_found() const;
-  int64_t num_modes() const;  // 0 where the reward defines none.
+  int64_t num_modes() const;  // 0 where the reward defines none, or there is none.
 
  private:
   // Whether there is anything left to find.
@@ -42,7 +46,7 @@ class ModeCounter {
 
   const Environment& environment_;
   mutable absl::Mutex mu_;
-  ModeTracker modes_ ABSL_GUARDED_BY(mu_);
+  std::optional<ModeTracker> modes_ ABSL_GUARDED_BY(mu_);
 };
 
 // Canonical bytes of what legal trajectories end in, [n].

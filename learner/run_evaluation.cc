@@ -53,6 +53,13 @@ absl::StatusOr<std::unique_ptr<RunEvaluator>> RunEvaluator::Create(
         absl::StrCat("evaluation.exact is always, but ", components.environment->spec().fingerprint,
                      " has too many states to enumerate; write auto or never"));
   }
+  if (components.reward == nullptr) {
+    if (!always) return evaluator;
+    return absl::FailedPreconditionError(
+        "evaluation.exact is always, but the true distribution is not known: only the oracles of "
+        "reward.oracles know the values. Write auto or never or, where a built-in reward computes "
+        "the same, name it in reward beside the oracles");
+  }
   if (always || (small && config.exact() != v1::EXACT_EVALUATION_NEVER)) {
     absl::Status status = evaluator->PrepareExact(observation);
     if (!status.ok()) return status;
@@ -111,7 +118,7 @@ absl::Status RunEvaluator::EvaluateExactly(Policy& policy, double log_z, RunEval
 }
 
 absl::Status RunEvaluator::EvaluateBySampling(Policy& policy, int64_t step, RunEvaluation& result) {
-  if (config_.trajectories() == 0) return absl::OkStatus();
+  if (config_.trajectories() == 0 || components_.reward == nullptr) return absl::OkStatus();
   auto estimator = Estimator::Create(*components_.environment, policy);
   if (!estimator.ok()) return estimator.status();
   RandomStream random(seed_, kEvaluationStream + static_cast<uint64_t>(step));

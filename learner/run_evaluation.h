@@ -27,8 +27,8 @@ struct RunEvaluation {
   // Where the environment can be enumerated: the learned distribution against the true one.
   std::optional<DistributionDistances> exact;
   std::optional<double> log_z_error;  // |log Z − log Z*|, nats.
-  // Elsewhere: a lower bound of log Z from trajectories of the policy's own, tight for a perfect
-  // one.
+  // Elsewhere, where there is a built-in reward: a lower bound of log Z from trajectories of the
+  // policy's own, tight for a perfect one.
   std::optional<Estimate> elbo;
   // Of all objects that training has come across.
   int64_t modes_found = 0;
@@ -46,7 +46,9 @@ struct RunEvaluation {
 // computes. Components, modes and replay outlive it.
 class RunEvaluator {
  public:
-  // FAILED_PRECONDITION for evaluation.exact: always where the environment can't be enumerated.
+  // FAILED_PRECONDITION for evaluation.exact: always where the environment can't be enumerated or
+  // no built-in reward says what the true distribution is. Without one nothing is sampled either:
+  // fresh objects would cost calls of the oracles.
   static absl::StatusOr<std::unique_ptr<RunEvaluator>> Create(const RunComponents& components,
                                                               const v1::RunConfig& config,
                                                               const ObservationSpec& observation,

@@ -48,7 +48,8 @@ void Declare(CLI::App& app, Flags& flags) {
   app.add_option("--seed", flags.report.seed, "Of the samples")->capture_default_str();
   app.footer(
       "Where the states can be counted, distances are exact, by pushing probability through the\n"
-      "graph; a histogram of samples would have a noise floor.\n"
+      "graph; a histogram of samples would have a noise floor. Oracles are never called: where\n"
+      "only they know the values (reward.oracles), figures that need values are left out.\n"
       "Examples:\n"
       "  anabranch evaluate runs/grid\n"
       "  anabranch evaluate runs/grid --distribution all.csv --picture all.svg\n"
@@ -77,6 +78,12 @@ class ProgressLine {
 absl::Status NeedsDistribution(const PolicyReport& report, absl::string_view flag,
                                const TrainedModel& trained) {
   if (report.distribution.has_value()) return absl::OkStatus();
+  if (trained.components.reward == nullptr) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        flag,
+        " needs the true distribution, which only the oracles of reward.oracles know; a "
+        "built-in reward named beside them would tell it"));
+  }
   return absl::FailedPreconditionError(
       absl::StrCat(flag, " needs an environment whose states can be counted, and ",
                    trained.components.environment->spec().fingerprint,
@@ -135,6 +142,7 @@ absl::Status Evaluate(Flags& flags) {
             << "run " << manifest.run_id() << ", step " << manifest.step() << ", "
             << manifest.environment_fingerprint() << "\n\n";
   PrintFigures(report->figures, std::cout);
+  for (const std::string& figure : report->left_out) std::cout << "\nNot shown: " << figure << "\n";
   if (report->distribution.has_value()) {
     TableOptions table;
     table.ansi = isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;

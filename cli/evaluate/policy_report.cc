@@ -40,6 +40,8 @@ class Evaluation {
   absl::Status EvaluateSamples();
   absl::Status Bracket(Estimator& estimator);
   absl::Status Correlate(Estimator& estimator);
+  bool KnowsRewards() const { return trained_.components.reward != nullptr; }
+  void LeaveOut();
   void Add(Figure figure) { report_.figures.push_back(std::move(figure)); }
   void AddLogZ(double true_log_z);
 
@@ -65,6 +67,15 @@ absl::StatusOr<std::vector<double>> Evaluation::LogRewardsOf(
   return std::move(shaped.log_rewards);
 }
 
+void Evaluation::LeaveOut() {
+  report_.left_out = {
+      "total variation, true log Z: the true distribution is known to the oracles of "
+      "reward.oracles alone; a built-in reward named beside them would tell it",
+      "top-k log-rewards, ELBO, correlations of the samples: fresh objects would cost calls of the "
+      "oracles; metrics.jsonl has the log-rewards of what was trained on, and `anabranch objects` "
+      "the best objects"};
+}
+
 void Evaluation::AddLogZ(double true_log_z) {
   Add({"log_z_true", "log Z, true", true_log_z, {}, {}, "log of the sum of all rewards"});
   if (std::isnan(report_.log_z_learned)) return;
@@ -79,7 +90,7 @@ void Evaluation::AddLogZ(double true_log_z) {
 absl::Status Evaluation::EvaluateExactly() {
   const StateSpace* space = environment_.state_space();
   const auto limit = static_cast<int64_t>(trained_.config.evaluation().max_exact_states());
-  if (space == nullptr || space->num_states() > limit) return absl::OkStatus();
+  if (!KnowsRewards() || space == nullptr || space->num_states() > limit) return absl::OkStatus();
   if (options_.progress) options_.progress("counting states", 0, space->num_states());
   auto exact = ExactEvaluator::Create(environment_, trained_.model.policy->observation());
   if (!exact.ok()) return exact.status();
@@ -158,6 +169,7 @@ absl::Status Evaluation::EvaluateSamples() {
        {},
        {},
        "among them"});
+  if (!KnowsRewards()) return absl::OkStatus();
   const RewardFunction& reward = *trained_.components.reward;
   if (reward.num_modes() > 0) {
     ModeTracker modes(reward);
@@ -265,6 +277,10 @@ absl::StatusOr<PolicyReport> Evaluation::Run() {
   if (!estimator.ok()) return estimator.status();
   if (absl::Status status = Sample(); !status.ok()) return status;
   if (absl::Status status = EvaluateSamples(); !status.ok()) return status;
+  if (!KnowsRewards()) {
+    LeaveOut();
+    return std::move(report_);
+  }
   if (absl::Status status = Bracket(*estimator); !status.ok()) return status;
   if (absl::Status status = Correlate(*estimator); !status.ok()) return status;
   return std::move(report_);

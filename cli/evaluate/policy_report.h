@@ -38,11 +38,14 @@ struct PolicyReport {
   std::vector<Figure> figures;
   // Learned and true over all terminal states; absent where the states can't be counted.
   std::optional<Distribution> distribution;
+  // One line on each figure that can't be given, and why.
+  std::vector<std::string> left_out;
   double log_z_learned = 0;  // NaN where the objective has none.
 };
 
-// Blocks for as long as it computes. Errors are those of the evaluators, and INVALID_ARGUMENT for
-// bad options.
+// Where only oracles know the values (no built-in reward), figures that need the value of an object
+// are left out, and the report says so. Blocks for as long as it computes. Errors are those of the
+// evaluators, and INVALID_ARGUMENT for bad options.
 absl::StatusOr<PolicyReport> EvaluatePolicy(TrainedModel& trained,
                                             const PolicyReportOptions& options);
 

@@ -178,7 +178,7 @@ absl::Status EmbeddedRun::MakeLearner() {
                                  *components_.shaping, weights_);
   if (!learner.ok()) return learner.status();
   learner_ = *std::move(learner);
-  modes_ = std::make_unique<ModeCounter>(*components_.environment, *components_.reward);
+  modes_ = std::make_unique<ModeCounter>(*components_.environment, components_.reward.get());
   learner_->CountModes(modes_.get());
   if (HasLossTables(config_.replay())) {
     PriorityUpdaterOptions priorities;

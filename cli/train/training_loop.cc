@@ -84,7 +84,7 @@ ProgressReport EmbeddedRun::Report() const {
   }
   report.loss = status.loss();
   report.log_z = status.log_z();
-  report.modes = components_.reward->num_modes();
+  report.modes = modes_->num_modes();
   report.modes_found = static_cast<int64_t>(status.modes_found());
   if (status.has_total_variation()) report.tv = status.total_variation();
   return report;

@@ -179,8 +179,8 @@ TEST_F(BatchPreparerTest, AMalformedBatchIsLeftBehindAsAWhole) {
 }
 
 TEST_F(BatchPreparerTest, ModesAreCountedWhetherTheBatchCarriesItsObjectsOrNot) {
-  ModeCounter carried(*components_.environment, *components_.reward);
-  ModeCounter rebuilt(*components_.environment, *components_.reward);
+  ModeCounter carried(*components_.environment, components_.reward.get());
+  ModeCounter rebuilt(*components_.environment, components_.reward.get());
   for (int i = 0; i < 60; ++i) {
     v1::TrajectoryBatch batch = MakeBatch();
     auto decoded = DecodeTrajectories(batch);
