@@ -115,9 +115,9 @@ void BatchPipeline::Work() {
   }
 }
 
-bool BatchPipeline::Ready() const {
+bool BatchPipeline::Ready(absl::Duration wait) const {
   absl::ReaderMutexLock lock(&mu_);
-  return FrontIsReady();
+  return mu_.AwaitWithTimeout(absl::Condition(this, &BatchPipeline::FrontIsReady), wait);
 }
 
 absl::StatusOr<std::unique_ptr<PreparedBatch>> BatchPipeline::Next() {

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "gflownet/environment/observation.h"
 #include "learner/batch_preparer.h"
 #include "runtime/channels.h"
@@ -42,7 +43,9 @@ class BatchPipeline {
   // before it, and then for ever) or the preparer's.
   absl::StatusOr<std::unique_ptr<PreparedBatch>> Next();
   // Whether Next would not block.
-  bool Ready() const;
+  bool Ready() const { return Ready(absl::ZeroDuration()); }
+  // The same after waiting for that, but not for longer than this.
+  bool Ready(absl::Duration wait) const;
   // Gives a batch's memory back for the next one.
   void Recycle(std::unique_ptr<PreparedBatch> batch);
 

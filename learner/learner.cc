@@ -54,6 +54,20 @@ absl::Status Learner::StartPipeline(std::unique_ptr<SampleStream> samples,
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::optional<TrainingResult>> Learner::StepWithin(absl::Duration wait) {
+  Lap lap;
+  if (!pipeline_->Ready()) {
+    if (absl::Status status = PublishPending(/*wait=*/true); !status.ok()) return status;
+    lap.Add(times_.publish);
+    const bool ready = pipeline_->Ready(wait);
+    lap.Add(times_.sample);
+    if (!ready) return std::nullopt;
+  }
+  auto result = Step();
+  if (!result.ok()) return result.status();
+  return *std::move(result);
+}
+
 absl::StatusOr<TrainingResult> Learner::Step() {
   Lap lap;
   if (pipeline_ != nullptr) {
@@ -131,6 +145,7 @@ absl::StatusOr<TrainingResult> Learner::TrainOn(PreparedBatch& batch) {
                                 [&] { return training_.RunRows(batch.rows, batch.log_rewards); });
   if (!result.ok()) return result;
   if (!result->applied) ++counters_.non_finite;
+  trained_rewards_.Add(batch.log_rewards);
   counters_.trajectories += batch.size();
   counters_.transitions += result->transitions;
   return result;

@@ -23,6 +23,7 @@
 #include "learner/learner_options.h"
 #include "learner/mode_counter.h"
 #include "learner/priority_updater.h"
+#include "learner/trained_rewards.h"
 #include "learner/training_ledger.h"
 #include "learner/training_step.h"
 #include "learner/version_lag.h"
@@ -65,16 +66,15 @@ class Learner {
   void KeepLedger(TrainingLedger* ledger) { ledger_ = ledger; }
   void OnWarning(std::function<void(absl::string_view)> warn) { warn_ = std::move(warn); }
 
-  // Where batches come from, from now on: fetched when asked for, in the calling thread,
+  // Where batches come from, from now on: fetched when asked for, in the calling thread, or fetched
+  // and prepared ahead by threads.
   void SetSamples(std::unique_ptr<SampleStream> samples);
-  // or fetched and prepared ahead by threads.
   absl::Status StartPipeline(std::unique_ptr<SampleStream> samples,
                              const BatchPipelineOptions& options);
   // Ends the threads, cancelling the stream.
   void StopPipeline() { pipeline_.reset(); }
-
-  // Once before the first step, so that actors can begin: the parameters as they are or, after a
-  // repeating Restore, the snapshot that was the newest then.
+  // Once before the first step, so that actors can begin: the parameters or, after a repeating
+  // Restore, the snapshot that was the newest then.
   absl::Status PublishFirst();
 
   // Takes one batch, trains on it and acknowledges it. Blocks until replay has one. Log-rewards
@@ -83,14 +83,17 @@ class Learner {
   // of another run or environment, and when max_unusable_in_row is reached. RESOURCE_EXHAUSTED when
   // LibTorch has no memory, INTERNAL for its other exceptions.
   absl::StatusOr<TrainingResult> Step();
-  // As Step, but nothing where Step would block. Not with a pipeline.
+  // As Step, but nothing where no batch comes within `wait`; with a pipeline only.
+  absl::StatusOr<std::optional<TrainingResult>> StepWithin(absl::Duration wait);
+  // As Step, but nothing where Step would block; not with a pipeline.
   absl::StatusOr<std::optional<TrainingResult>> TryStep();
 
   const LearnerCounters& counters() const { return counters_; }
   LearnerTimes times() const;
   v1::PolicyVersion policy_version() const { return version_; }
-  // Of the trajectories trained on by this process.
+  // Of the trajectories trained on by this process; rewards since their reader last cleared them.
   const VersionLag& version_lag() const { return version_lag_; }
+  TrainedRewards& trained_rewards() { return trained_rewards_; }
   // What the learning rates are multiplied with in the next step.
   double rate_factor();
 
@@ -109,7 +112,6 @@ class Learner {
   void Count(const PreparedBatch& batch);
   void UpdatePriorities(const PreparedBatch& batch, const TrainingResult& result);
   absl::Status AfterStep(const TrainingResult& result);
-
   absl::Status Publish();
   // Publishes what waits for its copy, if anything does. `wait` is for where no step has been made
   // since, which would have waited for the device.
@@ -134,12 +136,12 @@ class Learner {
   const std::string schema_;
   v1::PolicyVersion version_;                     // Of the newest snapshot.
   std::shared_ptr<const WeightSnapshot> newest_;  // Published, or to be published first.
-  // A snapshot whose values are still on their way to the CPU.
-  std::shared_ptr<WeightSnapshot> pending_;
+  std::shared_ptr<WeightSnapshot> pending_;       // Its values are on their way to the CPU.
   at::Tensor pending_values_;
   LearnerCounters counters_;
   LearnerTimes times_;
   VersionLag version_lag_;
+  TrainedRewards trained_rewards_;
   int64_t unusable_in_row_ = 0;
 };
 

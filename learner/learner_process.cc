@@ -10,12 +10,19 @@
 #include "absl/strings/str_cat.h"
 #include "learner/device.h"
 #include "learner/learner_options.h"
+#include "learner/reward_budget.h"
 #include "learner/run_directory.h"
 #include "learner/run_generation.h"
 #include "runtime/components/sampling.h"
 #include "runtime/config.h"
 
 namespace anabranch {
+namespace {
+
+// How long a step waits for a batch before it looks at the budget.
+constexpr absl::Duration kLook = absl::Milliseconds(250);
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<LearnerProcess>> LearnerProcess::Create(
     LearnerProcessOptions options, FileSystem* file_system, ReplayClient& replay, Metrics& metrics,
@@ -112,7 +119,7 @@ absl::Status LearnerProcess::MakeLearner(WeightSink& weights) {
                                  *components.shaping, weights);
   if (!learner.ok()) return learner.status();
   learner_ = *std::move(learner);
-  modes_ = std::make_unique<ModeCounter>(*components.environment, *components.reward);
+  modes_ = std::make_unique<ModeCounter>(*components.environment, components.reward.get());
   learner_->CountModes(modes_.get());
   learner_->KeepLedger(ledger_.get());
   learner_->OnWarning([this](absl::string_view message) { Note(message); });
@@ -170,6 +177,7 @@ absl::StatusOr<RunSummary> LearnerProcess::Run(WeightSink& weights,
     return *std::move(summary);
   }
   fenced_ = std::move(fenced);
+  WatchBudget();
   absl::Status status = TakeGeneration();
   if (status.ok()) status = MakeLearner(weights);
   if (status.ok()) status = MakeTraining();
@@ -183,7 +191,19 @@ absl::StatusOr<RunSummary> LearnerProcess::Run(WeightSink& weights,
   auto summary = Train();
   absl::MutexLock lock(&mu_);
   status_.mutable_training()->set_finished(summary.ok() && summary->finished);
+  if (summary.ok()) status_.mutable_training()->set_end_reason(summary->end_reason);
   return summary;
+}
+
+void LearnerProcess::WatchBudget() {
+  if (options_.reward == nullptr || !HasLimit(config_.reward().budget())) return;
+  BudgetWatchOptions options;
+  options.request.set_run_id(options_.identity.run_id);
+  options.request.set_environment_fingerprint(options_.identity.environment_fingerprint);
+  options.interval = options_.budget_check;
+  auto watch = std::make_unique<BudgetWatch>(std::move(options), *options_.reward);
+  absl::MutexLock lock(&mu_);
+  budget_ = std::move(watch);
 }
 
 absl::StatusOr<RunSummary> LearnerProcess::Train() {
@@ -191,11 +211,7 @@ absl::StatusOr<RunSummary> LearnerProcess::Train() {
   if (!training_->IsOver()) trained = StartSampling();
   if (trained.ok()) {
     std::thread fence([this] { WatchFence(); });
-    trained = training_->Train([this]() -> absl::StatusOr<std::optional<TrainingResult>> {
-      auto result = learner_->Step();
-      if (!result.ok()) return result.status();
-      return *std::move(result);
-    });
+    trained = training_->Train([this] { return Step(); });
     {
       absl::MutexLock lock(&mu_);
       samples_ = nullptr;
@@ -206,6 +222,37 @@ absl::StatusOr<RunSummary> LearnerProcess::Train() {
   }
   if (absl::IsCancelled(trained) && Stopping()) trained = absl::OkStatus();
   return training_->Finish(trained);
+}
+
+absl::StatusOr<std::optional<TrainingResult>> LearnerProcess::Step() {
+  if (budget_ == nullptr) {
+    auto result = learner_->Step();
+    if (!result.ok()) return result.status();
+    return *std::move(result);
+  }
+  const absl::Duration wait = std::min(kLook, options_.last_batches);
+  auto result = learner_->StepWithin(wait);
+  if (!result.ok()) return result.status();
+  if (result->has_value()) {
+    starved_ = absl::ZeroDuration();
+  } else {
+    EndIfSpent(wait);
+  }
+  return result;
+}
+
+void LearnerProcess::EndIfSpent(absl::Duration waited) {
+  const std::optional<v1::RewardBudget> budget = budget_->newest();
+  starved_ = budget.has_value() && IsSpent(*budget) ? starved_ + waited : absl::ZeroDuration();
+  if (starved_ < options_.last_batches) return;
+  v1::GetInfoRequest request;
+  *request.mutable_handshake() = MakeHandshake();
+  if (!replay_.GetInfo(request).ok()) {  // One that is away may have more when it is back.
+    starved_ = absl::ZeroDuration();
+    return;
+  }
+  Note(absl::StrCat("the run ends: ", SayIsSpent(*budget)));
+  training_->EndEarly(SayIsSpent(*budget));
 }
 
 void LearnerProcess::WatchFence() {
@@ -221,18 +268,13 @@ void LearnerProcess::WatchFence() {
 }
 
 std::optional<RunSummary> LearnerProcess::FinishedBefore() const {
-  if (!resumed_.has_value() || resumed_->manifest.step() < config_.learner().max_steps()) {
-    return std::nullopt;
-  }
+  if (!resumed_.has_value()) return std::nullopt;
   auto text = file_system_->Read(JoinPath(options_.directory, kSummaryFile));
   if (!text.ok()) return std::nullopt;
   RunSummary summary;
   summary.metrics = nlohmann::ordered_json::parse(*text, nullptr, /*allow_exceptions=*/false);
-  if (!summary.metrics.is_object() ||
-      summary.metrics.value("step", uint64_t{0}) != resumed_->manifest.step() ||
-      !summary.metrics.value("finished", false)) {
-    return std::nullopt;
-  }
+  if (!IsFinished(summary.metrics, resumed_->manifest.step(), config_)) return std::nullopt;
+  summary.end_reason = summary.metrics.value("end_reason", "");
   summary.checkpoint = resumed_->path;
   summary.finished = true;
   return summary;

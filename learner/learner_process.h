@@ -16,6 +16,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "anabranch/v1/status.pb.h"
+#include "learner/budget_watch.h"
 #include "learner/learner.h"
 #include "learner/learner_metrics.h"
 #include "learner/patient_replay.h"
@@ -34,6 +35,11 @@ struct LearnerProcessOptions {
   std::string ledger;                             // --ledger; empty for none.
   absl::Duration patience = absl::Minutes(1);     // With a replay that doesn't answer.
   absl::Duration fence_check = absl::Seconds(1);  // Between two looks at whether it is fenced.
+  // Asked for the budget, where the configuration limits it. Null, or outliving the process.
+  RewardClient* reward = nullptr;
+  absl::Duration budget_check = absl::Seconds(2);  // Between two looks at what is spent.
+  // How long replay must have had nothing to train on before a run whose budget is spent ends.
+  absl::Duration last_batches = absl::Seconds(5);
 };
 
 // Create, then Run once; Stop and Describe from any thread. File system, replay, metrics and log
@@ -53,7 +59,8 @@ class LearnerProcess final : private TrainingHost {
   const Parameters& parameters() const { return *model_.parameters; }
 
   // Takes the next generation, publishes, and trains until max_steps are done or it is stopped,
-  // then evaluates, writes checkpoint and summary. Blocks. Returns at once where the directory's
+  // or the budget of oracle calls is spent and all that it bought is trained on, then evaluates,
+  // writes checkpoint and summary. Blocks. Returns at once where the directory's
   // run is finished. `fenced` says when a newer learner has published (FAILED_PRECONDITION): then
   // nothing more is written, and that is the error. Other errors as TrainingRun. `serving` is
   // called once the first snapshot is published and Describe tells of this generation.
@@ -75,7 +82,13 @@ class LearnerProcess final : private TrainingHost {
   absl::Status MakeLearner(WeightSink& weights);
   absl::Status MakeTraining();
   absl::Status StartSampling();
+  void WatchBudget();
   absl::StatusOr<RunSummary> Train();
+  // A step; where the budget is watched nothing while there is no batch.
+  absl::StatusOr<std::optional<TrainingResult>> Step();
+  // Ends the run where the budget is spent and replay has had nothing for long; `waited` is since
+  // it was asked last.
+  void EndIfSpent(absl::Duration waited);
   // What the run left when it was finished, if it was.
   std::optional<RunSummary> FinishedBefore() const;
   // Looks from time to time whether it is fenced, and stops if so.
@@ -112,7 +125,9 @@ class LearnerProcess final : private TrainingHost {
   std::unique_ptr<Learner> learner_;
   std::unique_ptr<RunEvaluator> evaluator_;
   std::unique_ptr<TrainingRun> training_;
-  int64_t acknowledged_ = 0;  // Trajectories, as replay said last.
+  std::unique_ptr<BudgetWatch> budget_;  // Null where nothing is limited. Written under mu_.
+  absl::Duration starved_;               // Since the budget is spent and replay has nothing.
+  int64_t acknowledged_ = 0;             // Trajectories, as replay said last.
 
   mutable absl::Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;

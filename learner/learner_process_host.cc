@@ -119,6 +119,11 @@ void LearnerProcess::Describe(v1::GetStatusResponse& response) const {
   *response.mutable_training() = status_.training();
   v1::TrainingStatus* training = response.mutable_training();
   training->set_max_steps(config_.learner().max_steps());
+  if (budget_ != nullptr) {
+    if (auto budget = budget_->newest(); budget.has_value()) {
+      *training->mutable_budget() = *std::move(budget);
+    }
+  }
   for (const std::string& note : notes_) training->add_notes(note);
   training->set_first_note(first_note_);
 }

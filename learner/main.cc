@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "learner/learner_process.h"
+#include "learner/reward_budget.h"
 #include "learner/weight_publisher.h"
 #include "runtime/components/run_components.h"
 #include "runtime/components/snapshot_codec.h"
@@ -23,6 +24,9 @@ namespace {
 
 // How long the last snapshot may take to reach replay, which keeps it for actors.
 constexpr absl::Duration kLastPush = absl::Seconds(5);
+
+// How long the reward service may take to tell its budget: the end of a run waits as long.
+constexpr absl::Duration kBudgetQuestion = absl::Seconds(3);
 
 struct LearnerFlags {
   std::string out;
@@ -107,6 +111,7 @@ absl::Status Serve(RoleContext& context, LearnerProcess& process, Broadcast& bro
         absl::StrCat("the last snapshot may not have reached replay: ", flushed.message()));
   }
   broadcast.service->Shutdown();
+  if (!summary->end_reason.empty()) context.log().Info(summary->end_reason);
   context.log().Info(summary->finished ? "done" : "stopped; the same command goes on",
                      {{"step", absl::StrCat(summary->metrics.value("step", int64_t{0}))},
                       {"checkpoint", summary->checkpoint}});
@@ -137,6 +142,15 @@ absl::Status Work(RoleContext& context, const LearnerFlags& flags) {
   remote.client.seed = identity.incarnation;
   remote.prefetch_batches = options.config.learner().prefetch_batches();
   const auto replay = MakeRemoteReplayClient(*channel, remote, context.log());
+  std::unique_ptr<RewardClient> reward;
+  if (HasLimit(options.config.reward().budget())) {
+    auto oracle = context.RewardChannel();
+    if (!oracle.ok()) return oracle.status();
+    RemoteClientOptions watch = remote.client;
+    watch.call_timeout = kBudgetQuestion;
+    reward = MakeRemoteRewardClient(*std::move(oracle), watch);
+    options.reward = reward.get();
+  }
   auto process = LearnerProcess::Create(std::move(options), PosixFileSystem(), *replay,
                                         context.metrics(), context.log());
   if (!process.ok()) return process.status();

@@ -5,12 +5,27 @@
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
 #include "learner/catch_exceptions.h"
+#include "learner/reward_budget.h"
 #include "learner/run_directory.h"
 #include "runtime/config.h"
 
 namespace anabranch {
 
 using Json = nlohmann::ordered_json;
+
+bool IsFinished(const Json& summary, uint64_t step, const v1::RunConfig& config) {
+  if (!summary.is_object() || !summary.value("finished", false) ||
+      summary.value("step", uint64_t{0}) != step) {
+    return false;
+  }
+  if (step >= config.learner().max_steps()) return true;
+  const auto spent = summary.find("budget");
+  if (spent == summary.end() || !spent->is_object()) return false;
+  v1::BudgetConfig before;
+  before.set_max_evaluations(spent->value("max_evaluations", uint64_t{0}));
+  before.set_max_cost(spent->value("max_cost", 0.0));
+  return !IsRaised(before, config.reward().budget());
+}
 
 absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Create(TrainingRunOptions options,
                                                                  Learner& learner, Model& model,
@@ -44,7 +59,8 @@ TrainingRun::TrainingRun(TrainingRunOptions options, Learner& learner, Model& mo
 }
 
 bool TrainingRun::IsOver() const {
-  return step_ >= max_steps() || (options_.stop_requested && options_.stop_requested(step_));
+  return step_ >= max_steps() || !end_reason_.empty() ||
+         (options_.stop_requested && options_.stop_requested(step_));
 }
 
 absl::Status TrainingRun::Train(const NextStep& next) {
@@ -119,6 +135,7 @@ absl::Status TrainingRun::Evaluate(bool last) {
     if (!status.ok()) host_->Note(absl::StrCat("warning: ", status.message()));
   }
   host_->OnEvaluation(*evaluation_, last);
+  learner_.trained_rewards().Clear();
   loss_sum_ = 0;
   losses_ = 0;
   return absl::OkStatus();
@@ -132,6 +149,7 @@ Json TrainingRun::MetricsLine() const {
   line["loss"] = MeanLoss();
   line["log_z"] = LogZ();
   evaluation_->AddTo(line);
+  learner_.trained_rewards().AddTo(line);
   line["learning_rate"] =
       learner_.rate_factor() * options_.config.learner().optimizer().learning_rate();
   line["gradient_norm"] = last_result_.gradient_norm;
@@ -191,7 +209,8 @@ absl::StatusOr<RunSummary> TrainingRun::Finish(const absl::Status& trained) {
 absl::StatusOr<RunSummary> TrainingRun::WriteSummary() {
   RunSummary summary;
   summary.checkpoint = checkpoint_path_;
-  summary.finished = step_ >= max_steps();
+  summary.finished = step_ >= max_steps() || !end_reason_.empty();
+  summary.end_reason = end_reason_;
   summary.metrics = last_line_;
   const double seconds = clock_.Seconds();
   const auto steps = static_cast<double>(step_ - first_step_);
@@ -200,6 +219,12 @@ absl::StatusOr<RunSummary> TrainingRun::WriteSummary() {
   summary.metrics["environment"] = options_.identity.environment_fingerprint;
   summary.metrics["deterministic"] = options_.deterministic;
   summary.metrics["finished"] = summary.finished;
+  if (!end_reason_.empty()) {
+    const v1::BudgetConfig& budget = options_.config.reward().budget();
+    summary.metrics["end_reason"] = end_reason_;
+    summary.metrics["budget"] = {{"max_evaluations", budget.max_evaluations()},
+                                 {"max_cost", budget.max_cost()}};
+  }
   summary.metrics["checkpoint"] = summary.checkpoint;
   if (absl::Status status = metrics_->WriteSummary(summary.metrics); !status.ok()) return status;
   return summary;
@@ -212,6 +237,7 @@ v1::TrainingStatus TrainingRun::Status() const {
   status.set_first_step(first_step_);
   status.set_training_seconds(clock_.Seconds());
   status.set_trajectories(learner_.counters().trajectories);
+  status.set_end_reason(end_reason_);
   status.set_loss(MeanLoss());
   status.set_log_z(last_result_.log_z);
   if (evaluation_.has_value()) {

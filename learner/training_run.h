@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -40,7 +41,12 @@ struct RunSummary {
   nlohmann::ordered_json metrics;  // What summary.json says.
   std::string checkpoint;          // Path of the last one; empty where none could be written.
   bool finished = false;           // False when stopped before max_steps.
+  std::string end_reason;          // Why it is finished before max_steps; else empty.
 };
+
+// Whether `summary`, of a run whose newest checkpoint is at `step`, says that there is nothing more
+// to do under `config`: max_steps are done, or it ended by a budget that has not been raised since.
+bool IsFinished(const nlohmann::ordered_json& summary, uint64_t step, const v1::RunConfig& config);
 
 // What only the owner of a run knows. Called from the thread that trains.
 class TrainingHost {
@@ -84,7 +90,11 @@ class TrainingRun {
   // summary.
   absl::StatusOr<RunSummary> Finish(const absl::Status& trained);
 
-  // Whether max_steps are done or a stop is requested.
+  // No step more: the run is finished before max_steps, for a reason that people read. From the
+  // thread that trains.
+  void EndEarly(std::string reason) { end_reason_ = std::move(reason); }
+
+  // Whether max_steps are done, it ended early, or a stop is requested.
   bool IsOver() const;
   // Steps done since the run began. From any thread.
   int64_t step() const { return step_; }
@@ -116,6 +126,7 @@ class TrainingRun {
   const int64_t first_step_;
   TrainingClock clock_;
   double seconds_before_ = 0;  // Training time before this process, as metrics.jsonl tells it.
+  std::string end_reason_;
   TrainingResult last_result_;
   double loss_sum_ = 0;  // Since the last evaluation.
   int64_t losses_ = 0;
