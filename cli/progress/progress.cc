@@ -24,7 +24,29 @@ std::string Duration(double seconds) {
   return absl::StrFormat("%d:%02d", whole / 60, whole % 60);
 }
 
+std::string SpentIn(double left, double per_second) {
+  if (left <= 0) return ", spent";
+  return per_second > 0 ? ", spent in " + Duration(left / per_second) : "";
+}
+
 }  // namespace
+
+std::string FormatBudget(const BudgetReport& budget) {
+  std::string line = absl::StrCat("calls ", budget.used);
+  std::string spent;
+  if (budget.left.has_value()) {
+    absl::StrAppend(&line, "/", budget.used + *budget.left);
+    spent = SpentIn(static_cast<double>(*budget.left), budget.per_second);
+  }
+  absl::StrAppend(&line, " (", Rate(budget.per_second), "/s", spent, ")");
+  if (!budget.cost_left.has_value()) return line;
+  absl::StrAppendFormat(&line, "  cost %.6g/%.6g", budget.cost_used,
+                        budget.cost_used + *budget.cost_left);
+  if (!budget.cost_unit.empty()) absl::StrAppend(&line, " ", budget.cost_unit);
+  absl::StrAppendFormat(&line, " (%.3g/s%s)", budget.cost_per_second,
+                        SpentIn(*budget.cost_left, budget.cost_per_second));
+  return line;
+}
 
 std::string FormatProgress(const ProgressReport& report) {
   std::string line = absl::StrFormat(
@@ -34,6 +56,7 @@ std::string FormatProgress(const ProgressReport& report) {
   if (report.modes > 0) {
     absl::StrAppend(&line, "  modes ", report.modes_found, "/", report.modes);
   }
+  if (report.budget.has_value()) absl::StrAppend(&line, "  ", FormatBudget(*report.budget));
   const int64_t done = report.step - report.first_step;
   if (report.step >= report.max_steps) {
     absl::StrAppend(&line, "  done in ", Duration(report.training_seconds));

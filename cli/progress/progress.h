@@ -13,6 +13,20 @@
 
 namespace anabranch {
 
+// What oracle calls have been made of those that a budget allows.
+struct BudgetReport {
+  uint64_t used = 0;             // Unique evaluations.
+  std::optional<uint64_t> left;  // Nothing where they are not limited.
+  double cost_used = 0;
+  std::optional<double> cost_left;  // Likewise.
+  std::string cost_unit;            // May be empty.
+  double per_second = 0;            // Evaluations, lately.
+  double cost_per_second = 0;
+};
+
+// "calls 1200/5000 (12/s, spent in 5:17)"; where cost is limited, "cost 12.5/20 EUR (...)" too.
+std::string FormatBudget(const BudgetReport& budget);
+
 struct ProgressReport {
   int64_t step = 0;
   int64_t max_steps = 0;
@@ -23,7 +37,8 @@ struct ProgressReport {
   double log_z = 0;
   std::optional<double> tv;  // As of the last evaluation, like modes.
   int64_t modes_found = 0;
-  int64_t modes = 0;  // 0 where the reward defines none.
+  int64_t modes = 0;                   // 0 where the reward defines none.
+  std::optional<BudgetReport> budget;  // Of oracle calls, where one is kept.
 };
 
 // "step 1200/2000  12.3k trajectories/s  loss 0.0123  logZ 3.109  TV 0.0123  modes 4/4  0:12 left".

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -15,6 +16,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr size_t kColumns = 10;
+constexpr char kPending[] = "pending";  // Totals of actors and reward services.
+constexpr char kOldestPending[] = "oldest_pending_seconds";
 constexpr size_t kShownQuantities = 3;  // The others are in the JSON.
 
 std::string EnumWord(const std::string& name, const std::string& prefix) {
@@ -56,6 +60,40 @@ std::optional<double> SecondsBetween(const RoleRow& row) {
   if (before.incarnation() != row.now.status.incarnation()) return {};
   const double seconds = row.now.status.uptime_seconds() - before.uptime_seconds();
   return seconds > 0 ? std::optional<double>(seconds) : std::nullopt;
+}
+
+// Whether a total tells how much there is now, not how much there has been: its rate says nothing.
+bool IsLevel(absl::string_view name) {
+  return name == kPending || absl::StartsWith(name, "oldest_") ||
+         absl::StartsWith(name, "budget_") || absl::StartsWith(name, "circuits_");
+}
+
+double TotalOf(const v1::GetStatusResponse& status, absl::string_view name) {
+  for (const v1::Total& total : status.totals()) {
+    if (total.name() == name) return total.value();
+  }
+  return 0;
+}
+
+bool HasTotal(const v1::GetStatusResponse& status, absl::string_view name) {
+  return std::any_of(status.totals().begin(), status.totals().end(),
+                     [name](const v1::Total& total) { return total.name() == name; });
+}
+
+std::optional<v1::RewardBudget> BudgetIn(const RoleSample& sample) {
+  const v1::GetStatusResponse& status = sample.status;
+  if (status.training().has_budget()) return status.training().budget();
+  if (!HasTotal(status, "budget_evaluations_used")) return {};
+  v1::RewardBudget budget;
+  budget.set_evaluations_used(static_cast<uint64_t>(TotalOf(status, "budget_evaluations_used")));
+  budget.set_cost_used(TotalOf(status, "budget_cost_used"));
+  if (HasTotal(status, "budget_evaluations_left")) {
+    budget.set_evaluations_left(static_cast<uint64_t>(TotalOf(status, "budget_evaluations_left")));
+  }
+  if (HasTotal(status, "budget_cost_left")) {
+    budget.set_cost_left(TotalOf(status, "budget_cost_left"));
+  }
+  return budget;
 }
 
 // Numbers of one look, by name.
@@ -100,6 +138,7 @@ std::vector<Quantity> WithRates(const RoleRow& row,
   if (!seconds.has_value()) return now;
   const std::vector<Quantity> before = of(*row.before);
   for (Quantity& quantity : now) {
+    if (IsLevel(quantity.name)) continue;
     double earlier = 0;  // What wasn't counted then has been counted since.
     for (const Quantity& other : before) {
       if (other.name == quantity.name) earlier = other.total;
@@ -118,6 +157,7 @@ std::string RatesCell(const RoleRow& row) {
   }
   for (const Quantity& quantity : Quantities(row)) {
     if (parts.size() == kShownQuantities) break;
+    if (IsLevel(quantity.name)) continue;
     parts.push_back(quantity.per_second.has_value()
                         ? absl::StrCat(Short(*quantity.per_second), " ", quantity.name, "/s")
                         : absl::StrCat(Short(quantity.total), " ", quantity.name));
@@ -133,6 +173,21 @@ std::string WaitsCell(const RoleRow& row) {
                         : absl::StrFormat("%s %.1f s", wait.name, wait.total));
   }
   return absl::StrJoin(parts, ", ");
+}
+
+// "12 pending, oldest 0:05:00; calls 7/10 (0/s)".
+std::string OracleCell(const RoleRow& row) {
+  std::vector<std::string> parts;
+  const v1::GetStatusResponse& status = row.now.status;
+  if (const double pending = TotalOf(status, kPending); pending > 0) {
+    const double oldest = TotalOf(status, kOldestPending);
+    parts.push_back(
+        absl::StrCat(Short(pending), " pending", oldest > 0 ? ", oldest " + Uptime(oldest) : ""));
+  }
+  if (const auto budget = BudgetOf(row); budget.has_value()) {
+    parts.push_back(FormatBudget(*budget));
+  }
+  return absl::StrJoin(parts, "; ");
 }
 
 std::string PolicyCell(const v1::GetStatusResponse& status) {
@@ -159,7 +214,8 @@ std::vector<std::string> Cells(const RoleRow& row) {
           Uptime(status.uptime_seconds()),
           PolicyCell(status),
           RatesCell(row),
-          WaitsCell(row)};
+          WaitsCell(row),
+          OracleCell(row)};
 }
 
 Json QuantitiesToJson(const std::vector<Quantity>& quantities, const char* rate_name) {
@@ -168,6 +224,17 @@ Json QuantitiesToJson(const std::vector<Quantity>& quantities, const char* rate_
     json[quantity.name]["total"] = quantity.total;
     if (quantity.per_second.has_value()) json[quantity.name][rate_name] = *quantity.per_second;
   }
+  return json;
+}
+
+Json BudgetToJson(const BudgetReport& budget) {
+  Json json{{"evaluations_used", budget.used},
+            {"cost_used", budget.cost_used},
+            {"cost_unit", budget.cost_unit},
+            {"evaluations_per_second", budget.per_second},
+            {"cost_per_second", budget.cost_per_second}};
+  if (budget.left.has_value()) json["evaluations_left"] = *budget.left;
+  if (budget.cost_left.has_value()) json["cost_left"] = *budget.cost_left;
   return json;
 }
 
@@ -194,6 +261,26 @@ std::vector<Quantity> Quantities(const RoleRow& row) { return WithRates(row, Tot
 
 std::vector<Quantity> Waits(const RoleRow& row) { return WithRates(row, WaitsOf); }
 
+std::optional<BudgetReport> BudgetOf(const RoleRow& row) {
+  const auto now = BudgetIn(row.now);
+  if (!now.has_value()) return {};
+  BudgetReport report;
+  report.used = now->evaluations_used();
+  if (now->has_evaluations_left()) report.left = now->evaluations_left();
+  report.cost_used = now->cost_used();
+  if (now->has_cost_left()) report.cost_left = now->cost_left();
+  report.cost_unit = now->cost_unit();
+  const std::optional<double> seconds = SecondsBetween(row);
+  if (!seconds.has_value()) return report;
+  const auto before = BudgetIn(*row.before);
+  if (!before.has_value()) return report;
+  report.per_second =
+      (static_cast<double>(report.used) - static_cast<double>(before->evaluations_used())) /
+      *seconds;
+  report.cost_per_second = (report.cost_used - before->cost_used()) / *seconds;
+  return report;
+}
+
 bool IsServing(const RoleRow& row) {
   return row.now.error.ok() && row.now.status.state() == v1::ROLE_STATE_SERVING;
 }
@@ -203,8 +290,14 @@ std::string FormatStatusTable(const std::vector<RoleRow>& rows) {
       rows.begin(), rows.end(), [](const RoleRow& row) { return SecondsBetween(row).has_value(); });
   std::vector<std::vector<std::string>> lines = {{"ROLE", "NAME", "HEALTH", "VERSION", "RUN",
                                                   "UPTIME", "POLICY", rates ? "RATES" : "TOTALS",
-                                                  "WAITS FOR"}};
+                                                  "WAITS FOR", "PENDING, BUDGET"}};
   for (const RoleRow& row : rows) lines.push_back(Cells(row));
+  const bool oracles = std::any_of(lines.begin() + 1, lines.end(), [](const auto& line) {
+    return line.size() == kColumns && !line.back().empty();
+  });
+  if (!oracles) {
+    for (auto& line : lines) line.resize(std::min(line.size(), kColumns - 1));
+  }
   std::vector<size_t> widths(lines[0].size(), 0);
   for (const auto& line : lines) {
     // An error may be long, and has no column behind it.
@@ -246,6 +339,10 @@ Json StatusToJson(const std::vector<RoleRow>& rows) {
                             {"version", status.policy().version()}};
     }
     json["totals"] = QuantitiesToJson(Quantities(row), "per_second");
+    if (const auto budget = BudgetOf(row); budget.has_value())
+      json["budget"] = BudgetToJson(*budget);
+    if (!status.training().end_reason().empty())
+      json["end_reason"] = status.training().end_reason();
     json["waits"] = QuantitiesToJson(Waits(row), "share");
     if (row.now.replay.has_value()) json["tables"] = TablesToJson(*row.now.replay);
     array.push_back(std::move(json));

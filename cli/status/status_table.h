@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "anabranch/v1/replay.pb.h"
 #include "anabranch/v1/status.pb.h"
+#include "cli/progress/progress.h"
 #include "nlohmann/json.hpp"
 
 namespace anabranch {
@@ -37,17 +38,22 @@ struct Quantity {
   std::optional<double> per_second = {};
 };
 
-// Totals of a role in its own order; of a replay server the inserts, samples and so on of all its
-// tables together.
+// Totals of a role in its own order; levels (pending, oldest_..., budget_...) have no rate; of a
+// replay server the inserts, samples and so on of all its tables together.
 std::vector<Quantity> Quantities(const RoleRow& row);
+// What has been and may be spent on oracles, of a role that tells: the learner by its training
+// status, the reward service by its totals budget_evaluations_used, budget_cost_left and so on,
+// named as the fields of RewardBudget.
+std::optional<BudgetReport> BudgetOf(const RoleRow& row);
 // Time spent waiting, seconds, by whom for; per_second is the share of time, which adds up over
 // threads.
 std::vector<Quantity> Waits(const RoleRow& row);
 
 bool IsServing(const RoleRow& row);
 
-// Columns role, name, health, version, run, uptime, policy, rates or totals, and who waits for
-// whom. One line a role, ended by line breaks; a role that doesn't answer has a line that says why.
+// Columns role, name, health, version, run, uptime, policy, rates or totals, who waits for whom,
+// and where there is any: objects pending, the age of the oldest, and the budget. One line a role,
+// ended by line breaks; a role that doesn't answer has a line that says why.
 std::string FormatStatusTable(const std::vector<RoleRow>& rows);
 
 // The same as an array of objects, with all digits.

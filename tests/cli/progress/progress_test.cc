@@ -7,6 +7,8 @@
 #include <sstream>
 #include <string>
 
+#include "cli/progress/budget_rate.h"
+
 namespace anabranch {
 namespace {
 
@@ -61,6 +63,60 @@ TEST(FormatProgress, LeavesOutWhatIsNotKnown) {
   report.modes = 0;
   EXPECT_THAT(FormatProgress(report), Not(HasSubstr("TV")));
   EXPECT_THAT(FormatProgress(report), Not(HasSubstr("modes")));
+}
+
+v1::RewardBudget Budget(uint64_t used, double cost = 0) {
+  v1::RewardBudget budget;
+  budget.set_evaluations_used(used);
+  budget.set_evaluations_left(5000 - used);
+  budget.set_cost_used(cost);
+  return budget;
+}
+
+TEST(FormatProgress, SaysWhatOracleCallsAreUsedAndWhenTheyAreSpent) {
+  ProgressReport report = Report(500);
+  BudgetReport budget;
+  budget.used = 1200;
+  budget.left = 3800;
+  budget.per_second = 12;
+  report.budget = budget;
+  EXPECT_THAT(FormatProgress(report), HasSubstr("  calls 1200/5000 (12/s, spent in 5:17)  "));
+  report.budget->left = 0;
+  EXPECT_THAT(FormatProgress(report), HasSubstr("calls 1200/1200 (12/s, spent)"));
+  report.budget->left.reset();
+  report.budget->cost_used = 12.5;
+  report.budget->cost_left = 7.5;
+  report.budget->cost_unit = "EUR";
+  report.budget->cost_per_second = 0.25;
+  EXPECT_THAT(FormatProgress(report),
+              HasSubstr("calls 1200 (12/s)  cost 12.5/20 EUR (0.25/s, spent in 0:30)"));
+}
+
+TEST(FormatProgress, PromisesNoEndOfABudgetThatIsNotBeingSpent) {
+  BudgetReport budget;
+  budget.used = 7;
+  budget.left = 3;
+  EXPECT_EQ(FormatBudget(budget), "calls 7/10 (0/s)");
+}
+
+TEST(BudgetRate, IsThatOfTheLastMinute) {
+  BudgetRate rate;
+  absl::Time now = absl::UnixEpoch();
+  EXPECT_EQ(rate.Add(Budget(1000), now).per_second, 0);  // What was used before is no rate.
+  EXPECT_DOUBLE_EQ(rate.Add(Budget(1100, 5), now + absl::Seconds(10)).per_second, 10);
+  EXPECT_DOUBLE_EQ(rate.Add(Budget(1100, 5), now + absl::Seconds(20)).cost_per_second, 0.25);
+  BudgetReport report;
+  for (int i = 3; i <= 13; ++i) report = rate.Add(Budget(1100), now + absl::Seconds(10 * i));
+  EXPECT_EQ(report.per_second, 0);
+  EXPECT_EQ(report.used, 1100);
+  EXPECT_EQ(report.left, 3900);
+}
+
+TEST(BudgetRate, AServiceThatLostItsCountIsNotSpendingLessThanNothing) {
+  BudgetRate rate;
+  rate.Add(Budget(1000), absl::UnixEpoch());
+  EXPECT_EQ(rate.Add(Budget(10), absl::UnixEpoch() + absl::Seconds(5)).per_second, 0);
+  EXPECT_DOUBLE_EQ(rate.Add(Budget(20), absl::UnixEpoch() + absl::Seconds(10)).per_second, 2);
 }
 
 TEST_F(ProgressTest, ATerminalHasOneLineThatIsRedrawn) {

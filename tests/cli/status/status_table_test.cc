@@ -139,5 +139,46 @@ TEST(StatusJson, HoldsWhatTheTableShows) {
   EXPECT_EQ(json[2]["error"], "connection refused");
 }
 
+void AddTotal(RoleSample& sample, const char* name, double value) {
+  v1::Total& total = *sample.status.add_totals();
+  total.set_name(name);
+  total.set_value(value);
+}
+
+TEST(StatusTable, PendingObjectsAndTheAgeOfTheOldestAreLevelsAndNotRates) {
+  RoleSample before = Actor(10, 1'000, 0), now = Actor(12, 5'000, 0);
+  AddTotal(before, "pending", 4);
+  AddTotal(now, "pending", 12);
+  AddTotal(now, "oldest_pending_seconds", 3'725);
+  const RoleRow row = Row(now, before);
+  const std::string text = FormatStatusTable({row});
+  EXPECT_THAT(text, HasSubstr("PENDING, BUDGET"));
+  EXPECT_THAT(text, HasSubstr("12 pending, oldest 1:02:05"));
+  EXPECT_THAT(text, Not(HasSubstr("pending/s")));
+  EXPECT_THAT(text, Not(HasSubstr("calls")));
+  EXPECT_EQ(StatusToJson({row})[0]["totals"]["pending"].dump(), R"({"total":12.0})");
+}
+
+TEST(StatusTable, WithoutOraclesThereIsNoColumnForThem) {
+  EXPECT_THAT(FormatStatusTable({Row(Actor(12, 5'000, 3))}), Not(HasSubstr("PENDING")));
+}
+
+TEST(StatusTable, TheLearnersBudgetAndTheRewardServicesAreToldAlike) {
+  RoleSample before = Actor(10, 0, 0), now = Actor(12, 0, 0);
+  before.status.mutable_training()->mutable_budget()->set_evaluations_used(1'176);
+  v1::RewardBudget& budget = *now.status.mutable_training()->mutable_budget();
+  budget.set_evaluations_used(1'200);
+  budget.set_evaluations_left(3'800);
+  const char* expected = "calls 1200/5000 (12/s, spent in 5:17)";
+  EXPECT_THAT(FormatStatusTable({Row(now, before)}), HasSubstr(expected));
+  EXPECT_EQ(StatusToJson({Row(now, before)})[0]["budget"]["evaluations_per_second"], 12);
+
+  RoleSample reward_before = Actor(10, 0, 0), reward = Actor(12, 0, 0);
+  AddTotal(reward_before, "budget_evaluations_used", 1'176);
+  AddTotal(reward, "budget_evaluations_used", 1'200);
+  AddTotal(reward, "budget_evaluations_left", 3'800);
+  EXPECT_THAT(FormatStatusTable({Row(reward, reward_before)}), HasSubstr(expected));
+}
+
 }  // namespace
 }  // namespace anabranch
