@@ -99,6 +99,7 @@ absl::Status Cluster::Supervise() {
     absl::Status status = WriteFile();
     if (!status.ok()) return status;
     WatchLearner(now);
+    NoteWaitForReward(now);
     Pause(kTick);
   }
   return absl::OkStatus();
@@ -126,6 +127,11 @@ bool Cluster::LearnerIsDone() {
   if (!text.ok()) return false;
   const auto summary = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
   if (!summary.is_object()) return false;
+  // A run whose budget is spent ends before its last step.
+  const auto reason = summary.find("end_reason");
+  if (reason != summary.end() && reason->is_string() && !reason->get<std::string>().empty()) {
+    return true;
+  }
   const auto step = summary.find("step");
   return step != summary.end() && step->is_number_integer() &&
          step->get<int64_t>() >= options_.max_steps;
@@ -139,6 +145,32 @@ void Cluster::WatchLearner(absl::Time now) {
   if (!status.has_value() || !status->has_training()) return;
   for (const std::string& note : notes_.NewNotes(*status)) watcher_.note("learner: " + note);
   watcher_.progress(status->training());
+}
+
+void Cluster::NoteWaitForReward(absl::Time now) {
+  SupervisedRole& reward = Only(v1::ROLE_REWARD);
+  if (!reward.running()) {  // Its end has a note of its own.
+    reward_serves_ = false;
+    say_waiting_ = absl::InfiniteFuture();
+    return;
+  }
+  if (say_waiting_ == absl::InfiniteFuture()) say_waiting_ = now + options_.waiting_note;
+  if (reward_serves_ || now < say_waiting_) return;
+  say_waiting_ = now + options_.waiting_note;
+  std::string reason;
+  if (reward.address().has_value()) {
+    const auto status = reward_watch_.Look(reward.endpoint(), kLookTimeout);
+    reward_serves_ = status.has_value() && status->state() == v1::ROLE_STATE_SERVING;
+    if (reward_serves_) return;
+    if (status.has_value()) reason = status->state_reason();
+  }
+  if (reason.empty()) {
+    const auto last = LastLines(LogFileOf(options_.roles.directory, reward.name()), 1);
+    reason = last.empty() ? "it is starting" : "it said: " + last[0];
+  }
+  if (reason == said_waiting_) return;
+  said_waiting_ = reason;
+  watcher_.note(absl::StrCat("Waiting for reward: ", reason));
 }
 
 absl::Status Cluster::WriteFile() {

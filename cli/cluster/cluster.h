@@ -29,6 +29,8 @@ struct ClusterOptions {
   absl::Duration learner_grace = absl::Minutes(5);
   absl::Duration replay_grace = absl::Minutes(2);
   absl::Duration reward_grace = absl::Seconds(20);
+  // Between two lines on a reward service that doesn't serve yet, because its oracles don't.
+  absl::Duration waiting_note = absl::Seconds(5);
 
   absl::Status Validate() const;
 };
@@ -40,7 +42,7 @@ struct ClusterWatcher {
 };
 
 enum class ClusterEnd {
-  kFinished,  // The learner has done max_steps.
+  kFinished,  // The learner has done max_steps, or all that the budget of oracle calls allows.
   kStopped,   // Asked to, everything saved.
   kKilled,    // Asked twice: nothing was waited for.
 };
@@ -73,6 +75,8 @@ class Cluster {
   // Whether the learner has left because it is done.
   bool LearnerIsDone();
   void WatchLearner(absl::Time now);
+  // Says what a reward service that has been started is waiting for, until it serves.
+  void NoteWaitForReward(absl::Time now);
   absl::Status WriteFile();
   // False if asked a second time.
   bool EndInOrder();
@@ -84,6 +88,10 @@ class Cluster {
   const std::function<int()> stop_requests_;
   std::vector<Member> members_;  // In the order in which they start.
   LearnerWatch watch_;
+  LearnerWatch reward_watch_;
+  bool reward_serves_ = false;
+  absl::Time say_waiting_ = absl::InfiniteFuture();  // The next line on that.
+  std::string said_waiting_;                         // The last one.
   NoteReader notes_;
   absl::Time look_again_ = absl::InfinitePast();
   std::vector<std::string> written_;  // Endpoints and pids as cluster.json has them.

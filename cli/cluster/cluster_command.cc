@@ -15,6 +15,7 @@
 #include "cli/cluster/cluster.h"
 #include "cli/cluster/cluster_directory.h"
 #include "cli/cluster/cluster_file.h"
+#include "cli/progress/budget_rate.h"
 #include "cli/progress/progress.h"
 #include "learner/run_directory.h"
 #include "nlohmann/json.hpp"
@@ -62,7 +63,7 @@ void Declare(CLI::App& app, Flags& flags) {
                  "the run was last started with is taken then");
   app.add_option("--actors", flags.actors, "How many actors roll out")->capture_default_str();
   app.add_option("--out", flags.out,
-                 "Directory for metrics, checkpoints, replay's state and logs. A run that a "
+                 "Directory for metrics, checkpoints, state and logs. A run that a "
                  "cluster began there is gone on with");
   app.add_option("--set", flags.set, "key=value over the file, such as learner.max_steps=500")
       ->allow_extra_args(false);
@@ -87,7 +88,10 @@ void Declare(CLI::App& app, Flags& flags) {
       "  anabranch cluster --resume runs/cluster --set learner.max_steps=4000\n"
       "DIR holds what 'anabranch train' leaves there, and cluster.json (who listens where), "
       "logs/,\n"
-      "replay/ (its state) and processes/. Exit status: 0 done or stopped in order, 1 failed,\n"
+      "replay/ (its state), reward/ (results of oracles and what they cost), actors/ "
+      "(trajectories\n"
+      "that wait for an oracle) and processes/. A run whose reward.budget is spent ends in order;\n"
+      "raise it to go on. Exit status: 0 done or stopped in order, 1 failed,\n"
       "2 wrong usage or configuration.");
 }
 
@@ -164,8 +168,11 @@ void PrintResult(const std::string& directory, const nlohmann::ordered_json& m, 
   Overwrite(rate, m, "iterations_per_second");
   std::cout << absl::StrFormat("%s after %d steps and %d trajectories, %.0f iterations/s\n",
                                finished ? "Done" : "Stopped", m.value("step", int64_t{0}),
-                               m.value("trajectories", int64_t{0}), rate)
-            << "metrics:    " << JoinPath(directory, kMetricsFile) << "\n"
+                               m.value("trajectories", int64_t{0}), rate);
+  if (const std::string reason = m.value("end_reason", ""); !reason.empty()) {
+    std::cout << "ended:      " << reason << "\n";
+  }
+  std::cout << "metrics:    " << JoinPath(directory, kMetricsFile) << "\n"
             << "summary:    " << JoinPath(directory, kSummaryFile) << "\n"
             << "checkpoint: " << m.value("checkpoint", "") << "\n"
             << "logs:       " << JoinPath(directory, kLogsDirectory) << std::endl;
@@ -180,10 +187,12 @@ int Train(const Flags& flags, const v1::RunConfig& config, const ClusterDirector
   ProgressReport report;
   report.max_steps = static_cast<int64_t>(config.learner().max_steps());
   int64_t shown_step = -1;
+  BudgetRate budget_rate;
   ClusterWatcher watcher;
   watcher.note = [&](const std::string& note) { progress.Note(note); };
   watcher.progress = [&](const v1::TrainingStatus& training) {
     report = ReportOf(training, config.learner().batch_trajectories());
+    if (training.has_budget()) report.budget = budget_rate.Add(training.budget(), absl::Now());
     if (progress.IsDue()) {
       progress.Show(report);
     } else if (isatty(STDOUT_FILENO) != 1 && report.step > shown_step && report.step > 0) {

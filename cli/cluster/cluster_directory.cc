@@ -49,8 +49,8 @@ absl::StatusOr<std::unique_ptr<ClusterDirectory>> ClusterDirectory::Open(
                                               path, "'"));
     }
   }
-  for (const char* name :
-       {kProcessesDirectory, kLogsDirectory, kReplayDirectory, kLedgersDirectory}) {
+  for (const char* name : {kProcessesDirectory, kLogsDirectory, kReplayDirectory, kLedgersDirectory,
+                           kActorsDirectory}) {
     absl::Status made = PosixFileSystem()->MakeDirectories(JoinPath(path, name));
     if (!made.ok()) return made;
   }

@@ -57,6 +57,11 @@ std::vector<std::string> RoleCommand(const RoleCommandOptions& options, v1::Role
     command.insert(command.end(), {"--state", JoinPath(directory, kReplayDirectory)});
   } else if (role == v1::ROLE_LEARNER) {
     command.insert(command.end(), {"--out", directory});
+  } else if (role == v1::ROLE_REWARD) {
+    command.insert(command.end(), {"--state", JoinPath(directory, kRewardDirectory)});
+  } else if (role == v1::ROLE_ACTOR) {
+    command.insert(command.end(),
+                   {"--state", JoinPath(JoinPath(directory, kActorsDirectory), name)});
   }
   if (options.ledgers && (role == v1::ROLE_LEARNER || role == v1::ROLE_ACTOR)) {
     command.insert(command.end(), {"--ledger", LedgerOf(directory, name)});

@@ -22,6 +22,8 @@ struct RoleCommandOptions {
 };
 
 inline constexpr char kLedgersDirectory[] = "ledgers";
+inline constexpr char kRewardDirectory[] = "reward";  // Results, tickets, what is spent.
+inline constexpr char kActorsDirectory[] = "actors";  // Below it each one's pending trajectories.
 inline constexpr char kAnyPort[] = "127.0.0.1:0";
 
 // Where the others listen, HOST:PORT; empty while not known.

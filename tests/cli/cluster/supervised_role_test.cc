@@ -177,6 +177,9 @@ TEST(RoleCommand, EachRoleGetsWhatItNeeds) {
                                    "runs/a/processes/actor-1.json", "seed=7",
                                    "cluster.learner_address=127.0.0.1:3"}));
   EXPECT_THAT(actor, testing::Not(testing::Contains("--ledger")));
+  EXPECT_THAT(actor, IsSupersetOf({"--state", "runs/a/actors/actor-1"}));
+  const auto reward = RoleCommand(options, v1::ROLE_REWARD, "reward", "127.0.0.1:0", {});
+  EXPECT_THAT(reward, IsSupersetOf({"--state", "runs/a/reward"}));
   // The launcher's addresses come after the user's and win.
   const auto theirs = std::find(actor.begin(), actor.end(), "cluster.replay_address=10.0.0.1:1");
   const auto ours = std::find(actor.begin(), actor.end(), "cluster.replay_address=127.0.0.1:1");
