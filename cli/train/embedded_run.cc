@@ -17,6 +17,7 @@ namespace anabranch {
 namespace {
 
 constexpr uint64_t kRolloutStream = 0x726f6c6c6f757400;  // "rollout", and the actor's number.
+constexpr char kRewardDirectory[] = "reward";            // In --out, as of a cluster.
 constexpr char kRolloutRandom[] = "rollout/0";
 
 struct NamedCounter {
@@ -46,6 +47,7 @@ absl::StatusOr<std::unique_ptr<EmbeddedRun>> EmbeddedRun::Create(EmbeddedRunOpti
   absl::Status status;
   if (run->options_.components.has_value()) {
     run->components_ = *std::move(run->options_.components);
+    run->own_components_ = true;
   } else {
     auto components = MakeRunComponents(run->config_);
     if (!components.ok()) return components.status();
@@ -70,7 +72,9 @@ EmbeddedRun::EmbeddedRun(EmbeddedRunOptions options, FileSystem* file_system, Pr
     : options_(std::move(options)),
       config_(options_.config),
       file_system_(file_system),
-      progress_(progress) {}
+      progress_(progress),
+      log_({.format = LogFormat::kText, .level = LogLevel::kWarning, .role = "train", .name = ""}) {
+}
 
 EmbeddedRun::~EmbeddedRun() = default;
 
@@ -140,11 +144,13 @@ v1::Handshake EmbeddedRun::MakeHandshake() const {
 }
 
 absl::Status EmbeddedRun::MakeServices() {
-  RewardServiceOptions reward_options;
-  reward_options.name = components_.environment->spec().object_format;
-  reward_options.accepted_formats = {components_.environment->spec().object_format};
-  reward_options.environment_fingerprint = identity_.environment_fingerprint;
-  auto reward = RewardService::Create(reward_options, components_.reward);
+  RunOracleOptions reward_options;
+  reward_options.config = config_;
+  reward_options.state = JoinPath(options_.directory, kRewardDirectory);
+  reward_options.own_components = own_components_;
+  reward_options.stop_requested = [this] { return StopRequested(); };
+  reward_options.note = [this](absl::string_view message) { progress_->Note(message); };
+  auto reward = RunOracle::Create(reward_options, components_, log_);
   if (!reward.ok()) return reward.status();
   reward_ = *std::move(reward);
 

@@ -16,8 +16,10 @@
 #include "absl/synchronization/mutex.h"
 #include "actor/actor.h"
 #include "anabranch/v1/config.pb.h"
+#include "cli/progress/budget_rate.h"
 #include "cli/progress/progress.h"
 #include "cli/train/in_process_channels.h"
+#include "cli/train/run_oracle.h"
 #include "learner/checkpoint.h"
 #include "learner/learner.h"
 #include "learner/mode_counter.h"
@@ -25,9 +27,9 @@
 #include "learner/training_run.h"
 #include "nlohmann/json.hpp"
 #include "replay/replay_service.h"
-#include "reward/reward_service.h"
 #include "runtime/components/run_components.h"
 #include "runtime/file_system.h"
+#include "runtime/log.h"
 
 namespace anabranch {
 
@@ -50,14 +52,17 @@ class EmbeddedRun final : private TrainingHost {
   // Makes everything and reads the checkpoint to go on from. Nothing is written yet, except that
   // `directory` is made. ALREADY_EXISTS for a directory that holds another run; FAILED_PRECONDITION
   // for a checkpoint of another environment, run or network (each named); NOT_FOUND where there is
-  // nothing to go on from. File system and progress outlive it.
+  // nothing to go on from; CANCELLED where a stop is requested while it waits for oracles. File
+  // system and progress outlive it.
   static absl::StatusOr<std::unique_ptr<EmbeddedRun>> Create(EmbeddedRunOptions options,
                                                              FileSystem* file_system,
                                                              Progress* progress);
   ~EmbeddedRun() override;
 
-  // Trains until max_steps, or until stopped. Blocks. A checkpoint that can't be written while
-  // training is noted, and training goes on; an error of the last one is returned. Call it once.
+  // Trains until max_steps, until the budget of oracle calls is spent and all that it bought is
+  // trained on, or until stopped; objects that still wait for an oracle are dropped then. Blocks. A
+  // checkpoint that can't be written while training is noted, and training goes on; an error of the
+  // last one is returned. Call it once.
   absl::StatusOr<RunSummary> Run();
 
   const RunIdentity& identity() const { return identity_; }
@@ -81,6 +86,13 @@ class EmbeddedRun final : private TrainingHost {
   absl::Status TrainWithTwoThreads();
   absl::Status TrainInLockStep();
   void RunActor();
+  absl::StatusOr<std::optional<TrainingResult>> StepInLockStep();
+  // A step of the learner's thread. With an oracle that may wait it blocks for a moment at most,
+  // and ends the run where the actor has no budget left and all that it made is trained on.
+  absl::StatusOr<std::optional<TrainingResult>> StepBesideActor();
+  bool StopRequested() const;
+  // Until `ended`: whoever waits for an oracle is let go once a stop is requested.
+  void WatchForStop(const std::atomic<bool>& ended);
   // Whether the actor should roll out another batch; waits while the run has all that it needs.
   bool WantsMore();
   ProgressReport Report() const;
@@ -100,7 +112,9 @@ class EmbeddedRun final : private TrainingHost {
   RunIdentity identity_;
   RunComponents components_;
 
-  std::unique_ptr<RewardService> reward_;
+  Log log_;  // Of the oracles' gateway.
+  bool own_components_ = false;
+  std::unique_ptr<RunOracle> reward_;
   std::unique_ptr<ReplayService> replay_;
   InProcessWeights weights_;
   at::Device device_ = at::kCPU;  // The learner's.
@@ -115,12 +129,14 @@ class EmbeddedRun final : private TrainingHost {
   // Between the two threads.
   absl::Mutex mu_;
   bool over_ ABSL_GUARDED_BY(mu_) = false;
+  bool actor_ended_ ABSL_GUARDED_BY(mu_) = false;
   std::atomic<bool> learner_waits_ = false;
   absl::Status actor_status_;   // Read after the actor's thread has ended.
   int64_t inserts_before_ = 0;  // Trajectories in replay's books when this process began.
   int64_t inserts_needed_ = 0;  // When the learner has had enough for max_steps.
 
   int64_t first_trajectory_ = 0;
+  mutable BudgetRate budget_rate_;
 };
 
 }  // namespace anabranch

@@ -108,8 +108,9 @@ void PrintResult(const Flags& flags, const RunSummary& summary) {
   std::cout << absl::StrFormat("%s after %d steps and %d trajectories, %.0f iterations/s\n",
                                summary.finished ? "Done" : "Stopped", m.value("step", int64_t{0}),
                                m.value("trajectories", int64_t{0}),
-                               m.value("iterations_per_second", 0.0))
-            << "metrics:    " << JoinPath(flags.out, kMetricsFile) << "\n"
+                               m.value("iterations_per_second", 0.0));
+  if (!summary.end_reason.empty()) std::cout << "ended:      " << summary.end_reason << "\n";
+  std::cout << "metrics:    " << JoinPath(flags.out, kMetricsFile) << "\n"
             << "summary:    " << JoinPath(flags.out, kSummaryFile) << "\n"
             << "checkpoint: " << summary.checkpoint << std::endl;
   if (!summary.finished) {
@@ -128,6 +129,10 @@ int Train(const Flags& flags, const v1::RunConfig& config) {
   options.resume_from = flags.wants_resume ? flags.resume : "";
   options.stop_requested = [](int64_t) { return stop_requested.load(std::memory_order_relaxed); };
   auto run = EmbeddedRun::Create(std::move(options), PosixFileSystem(), &progress);
+  if (absl::IsCancelled(run.status()) && stop_requested) {
+    std::cout << "Stopped while waiting for oracles; nothing was trained" << std::endl;
+    return 0;
+  }
   if (!run.ok()) return Fail(run.status(), kFailed);
   auto summary = (*run)->Run();
   if (!summary.ok()) return Fail(summary.status(), kFailed);
