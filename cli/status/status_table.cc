@@ -17,7 +17,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr size_t kColumns = 10;
-constexpr char kPending[] = "pending";  // Totals of actors and reward services.
+constexpr char kPending[] = "pending";         // Totals of actors and reward services.
+constexpr char kBudgetUsed[] = "budget_used";  // Of reward services.
+constexpr char kBudgetLeft[] = "budget_left";
+constexpr char kCircuits[] = "circuits_open:";  // And the oracle's name.
 constexpr char kOldestPending[] = "oldest_pending_seconds";
 constexpr size_t kShownQuantities = 3;  // The others are in the JSON.
 
@@ -64,8 +67,9 @@ std::optional<double> SecondsBetween(const RoleRow& row) {
 
 // Whether a total tells how much there is now, not how much there has been: its rate says nothing.
 bool IsLevel(absl::string_view name) {
-  return name == kPending || absl::StartsWith(name, "oldest_") ||
-         absl::StartsWith(name, "budget_") || absl::StartsWith(name, "circuits_");
+  return name == kPending || name == kBudgetUsed || name == kBudgetLeft ||
+         name == "budget_outstanding" || absl::StartsWith(name, "oldest_") ||
+         absl::StartsWith(name, "cost_") || absl::StartsWith(name, kCircuits);
 }
 
 double TotalOf(const v1::GetStatusResponse& status, absl::string_view name) {
@@ -83,15 +87,15 @@ bool HasTotal(const v1::GetStatusResponse& status, absl::string_view name) {
 std::optional<v1::RewardBudget> BudgetIn(const RoleSample& sample) {
   const v1::GetStatusResponse& status = sample.status;
   if (status.training().has_budget()) return status.training().budget();
-  if (!HasTotal(status, "budget_evaluations_used")) return {};
+  if (!HasTotal(status, kBudgetUsed)) return {};
   v1::RewardBudget budget;
-  budget.set_evaluations_used(static_cast<uint64_t>(TotalOf(status, "budget_evaluations_used")));
-  budget.set_cost_used(TotalOf(status, "budget_cost_used"));
-  if (HasTotal(status, "budget_evaluations_left")) {
-    budget.set_evaluations_left(static_cast<uint64_t>(TotalOf(status, "budget_evaluations_left")));
+  budget.set_evaluations_used(static_cast<uint64_t>(TotalOf(status, kBudgetUsed)));
+  budget.set_cost_used(TotalOf(status, "cost_used"));
+  if (HasTotal(status, kBudgetLeft)) {
+    budget.set_evaluations_left(static_cast<uint64_t>(TotalOf(status, kBudgetLeft)));
   }
-  if (HasTotal(status, "budget_cost_left")) {
-    budget.set_cost_left(TotalOf(status, "budget_cost_left"));
+  if (HasTotal(status, "cost_left")) {
+    budget.set_cost_left(TotalOf(status, "cost_left"));
   }
   return budget;
 }
@@ -183,6 +187,11 @@ std::string OracleCell(const RoleRow& row) {
     const double oldest = TotalOf(status, kOldestPending);
     parts.push_back(
         absl::StrCat(Short(pending), " pending", oldest > 0 ? ", oldest " + Uptime(oldest) : ""));
+  }
+  for (const v1::Total& total : status.totals()) {
+    absl::string_view oracle = total.name();
+    if (!absl::ConsumePrefix(&oracle, kCircuits) || total.value() == 0) continue;
+    parts.push_back(absl::StrCat(oracle, ": ", Short(total.value()), " replicas left alone"));
   }
   if (const auto budget = BudgetOf(row); budget.has_value()) {
     parts.push_back(FormatBudget(*budget));

@@ -38,12 +38,11 @@ struct Quantity {
   std::optional<double> per_second = {};
 };
 
-// Totals of a role in its own order; levels (pending, oldest_..., budget_...) have no rate; of a
-// replay server the inserts, samples and so on of all its tables together.
+// Totals of a role in its own order; what tells how much there is now (pending, budget_left) has no
+// rate; of a replay server the inserts, samples and so on of all its tables together.
 std::vector<Quantity> Quantities(const RoleRow& row);
 // What has been and may be spent on oracles, of a role that tells: the learner by its training
-// status, the reward service by its totals budget_evaluations_used, budget_cost_left and so on,
-// named as the fields of RewardBudget.
+// status, the reward service by its totals budget_used, budget_left, cost_used and cost_left.
 std::optional<BudgetReport> BudgetOf(const RoleRow& row);
 // Time spent waiting, seconds, by whom for; per_second is the share of time, which adds up over
 // threads.

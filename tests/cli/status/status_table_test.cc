@@ -174,10 +174,15 @@ TEST(StatusTable, TheLearnersBudgetAndTheRewardServicesAreToldAlike) {
   EXPECT_EQ(StatusToJson({Row(now, before)})[0]["budget"]["evaluations_per_second"], 12);
 
   RoleSample reward_before = Actor(10, 0, 0), reward = Actor(12, 0, 0);
-  AddTotal(reward_before, "budget_evaluations_used", 1'176);
-  AddTotal(reward, "budget_evaluations_used", 1'200);
-  AddTotal(reward, "budget_evaluations_left", 3'800);
-  EXPECT_THAT(FormatStatusTable({Row(reward, reward_before)}), HasSubstr(expected));
+  AddTotal(reward_before, "budget_used", 1'176);
+  AddTotal(reward, "budget_used", 1'200);
+  AddTotal(reward, "budget_left", 3'800);
+  AddTotal(reward, "circuits_open:docking", 2);
+  AddTotal(reward, "circuits_open:qed", 0);
+  const std::string text = FormatStatusTable({Row(reward, reward_before)});
+  EXPECT_THAT(text, HasSubstr(expected));
+  EXPECT_THAT(text, HasSubstr("docking: 2 replicas left alone"));
+  EXPECT_THAT(text, Not(HasSubstr("qed")));
 }
 
 }  // namespace
