@@ -225,6 +225,35 @@ TEST_F(ResultCacheTest, CostsAndCountsAreThoseOfThisRequest) {
   EXPECT_THAT(out.raw_standard_errors(), ElementsAre(0.1, 0.2, 0.1, 0.2));
 }
 
+TEST_F(ResultCacheTest, EveryAnswerCarriesTheBudgetThatIsReadForIt) {
+  ResultCacheOptions options;
+  options.read_budget = [] {
+    v1::RewardBudget budget;
+    budget.set_evaluations_used(7);
+    return budget;
+  };
+  Make(options);
+  EXPECT_EQ(Ask(Request({"1"})).budget().evaluations_used(), 7u);
+  EXPECT_EQ(Ask(Request({"1"})).budget().evaluations_used(), 7u);  // From the cache too.
+}
+
+TEST_F(ResultCacheTest, OptionsNameWhatIsWrong) {
+  ResultCacheOptions options;
+  const auto error = [&] {
+    return std::string(
+        ResultCache::Create(oracle_, options, nullptr, NullLog()).status().message());
+  };
+  EXPECT_THAT(error(), HasSubstr("oracle: is empty"));
+  options.oracle = "numbers";
+  options.max_noisy_evaluations = 0;
+  EXPECT_THAT(error(), HasSubstr("max_noisy_evaluations: is 0"));
+  options.max_noisy_evaluations = 1;
+  options.memory.max_entries = 1;
+  EXPECT_THAT(error(), HasSubstr("max_entries: is 1"));
+  options.keeps_results = false;
+  EXPECT_EQ(error(), "");
+}
+
 TEST_F(ResultCacheTest, ManyThreadsAlwaysGetTheTruth) {
   std::atomic<int> wrong = 0;
   std::vector<std::thread> threads;
