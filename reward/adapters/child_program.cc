@@ -76,8 +76,8 @@ struct ChildProgram::Pipes {
 };
 
 absl::StatusOr<std::unique_ptr<ChildProgram>> ChildProgram::Start(
-    const std::vector<std::string>& command, ProgramLog& log) {
-  auto program = absl::WrapUnique(new ChildProgram);
+    const std::vector<std::string>& command, ProgramLog& log, const CancelEvent& cancel) {
+  auto program = absl::WrapUnique(new ChildProgram(cancel));
   auto pipes = std::make_unique<Pipes>();
   program->wake_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (program->wake_fd_ < 0 || !pipes->Open()) {
@@ -189,10 +189,13 @@ absl::StatusOr<bool> ChildProgram::Exchange(absl::string_view& input, absl::Time
   if (left <= absl::ZeroDuration()) {
     return absl::DeadlineExceededError("the program has not answered in time");
   }
-  pollfd fds[2] = {{output_fd_, POLLIN, 0}, {input.empty() ? -1 : input_fd_, POLLOUT, 0}};
-  if (poll(fds, 2, Milliseconds(left)) < 0 && errno != EINTR) {
+  pollfd fds[3] = {{output_fd_, POLLIN, 0},
+                   {input.empty() ? -1 : input_fd_, POLLOUT, 0},
+                   {cancel_.fd(), POLLIN, 0}};
+  if (poll(fds, 3, Milliseconds(left)) < 0 && errno != EINTR) {
     return absl::UnavailableError("the program can't be waited for");
   }
+  if (cancel_.is_set()) return absl::CancelledError("the oracle has been cancelled");
   if (fds[1].revents != 0) {
     const IgnoreSigpipe ignore;
     const ssize_t count = write(input_fd_, input.data(), std::min(input.size(), kPiece));

@@ -16,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "reward/adapters/cancel_event.h"
 #include "reward/adapters/program_log.h"
 #include "runtime/process.h"
 
@@ -26,9 +27,10 @@ namespace anabranch {
 // that has gone never raises SIGPIPE here. Ask from one thread at a time; the rest is thread-safe.
 class ChildProgram {
  public:
-  // Blocks until it runs. UNAVAILABLE names the command. The log outlives it.
+  // Blocks until it runs. UNAVAILABLE names the command. The log and the event, which ends
+  // its questions with CANCELLED, outlive it.
   static absl::StatusOr<std::unique_ptr<ChildProgram>> Start(
-      const std::vector<std::string>& command, ProgramLog& log);
+      const std::vector<std::string>& command, ProgramLog& log, const CancelEvent& cancel);
   // Kills what still runs.
   ~ChildProgram();
   ChildProgram(const ChildProgram&) = delete;
@@ -54,7 +56,7 @@ class ChildProgram {
  private:
   struct Pipes;
 
-  ChildProgram() = default;
+  explicit ChildProgram(const CancelEvent& cancel) : cancel_(cancel) {}
   // What its thread does.
   void Run(std::unique_ptr<Pipes> pipes, std::vector<std::string> command, ProgramLog& log);
   void Watch(Process& process, int error_fd, ProgramLog& log);
@@ -65,6 +67,7 @@ class ChildProgram {
   absl::StatusOr<bool> Exchange(absl::string_view& input, absl::Time deadline);
   absl::Status CheckSize(size_t max_bytes) const;
 
+  const CancelEvent& cancel_;
   int input_fd_ = -1;   // We write here,
   int output_fd_ = -1;  // and read here.
   int wake_fd_ = -1;    // Readable once the program is to go.

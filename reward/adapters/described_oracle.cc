@@ -113,7 +113,8 @@ absl::Status CheckScored(const ScoredObjects& scored, size_t objects,
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RewardClient>> DescribedOracle::Create(
-    absl::string_view kind, const v1::OracleConfig& config, std::unique_ptr<ValueSource> source) {
+    absl::string_view kind, const v1::OracleConfig& config, std::unique_ptr<ValueSource> source,
+    const AdapterOptions& options) {
   if (config.objectives().empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "oracle \"", config.name(), "\": objectives: is empty; name the values that it computes"));
@@ -124,6 +125,9 @@ absl::StatusOr<std::unique_ptr<RewardClient>> DescribedOracle::Create(
     return absl::InvalidArgumentError(absl::StrCat("oracle \"", config.name(),
                                                    "\": objectives: names \"", name,
                                                    "\" twice; leave one of them out"));
+  }
+  if (options.cancel != nullptr) {
+    options.cancel->push_back([source = source.get()] { source->Cancel(); });
   }
   return absl::WrapUnique<RewardClient>(new DescribedOracle(kind, config, std::move(source)));
 }

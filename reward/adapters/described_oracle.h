@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "anabranch/v1/config.pb.h"
+#include "reward/adapters/oracle_adapters.h"
 #include "reward/adapters/value_source.h"
 #include "runtime/channels.h"
 
@@ -23,7 +24,8 @@ class DescribedOracle final : public RewardClient {
   // no objective, or one twice.
   static absl::StatusOr<std::unique_ptr<RewardClient>> Create(absl::string_view kind,
                                                               const v1::OracleConfig& config,
-                                                              std::unique_ptr<ValueSource> source);
+                                                              std::unique_ptr<ValueSource> source,
+                                                              const AdapterOptions& options);
 
   absl::StatusOr<v1::DescribeResponse> Describe(const v1::DescribeRequest& request) override;
   // FAILED_PRECONDITION for another fingerprint than expected (both named), INVALID_ARGUMENT for a

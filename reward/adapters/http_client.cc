@@ -52,6 +52,11 @@ struct Body {
   }
 };
 
+// libcurl calls it about every second at least, and ends where it isn't 0.
+int LookIfCancelled(void* cancelled, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return static_cast<const std::atomic<bool>*>(cancelled)->load(std::memory_order_relaxed) ? 1 : 0;
+}
+
 }  // namespace
 
 struct HttpClient::Handle {
@@ -161,6 +166,9 @@ void HttpClient::Prepare(Handle& handle) const {
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
+  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, &LookIfCancelled);
+  curl_easy_setopt(curl, CURLOPT_XFERINFODATA, const_cast<std::atomic<bool>*>(&cancelled_));
   if (loopback_) curl_easy_setopt(curl, CURLOPT_PROXY, "");
   const auto milliseconds = [](absl::Duration duration) {
     return std::max<long>(1, static_cast<long>(absl::ToInt64Milliseconds(duration)));

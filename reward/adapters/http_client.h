@@ -2,6 +2,7 @@
 #ifndef ANABRANCH_REWARD_ADAPTERS_HTTP_CLIENT_H_
 #define ANABRANCH_REWARD_ADAPTERS_HTTP_CLIENT_H_
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -46,6 +47,8 @@ class HttpClient {
   absl::StatusOr<std::string> Post(const std::string& json);
   // Whether a connection, secured if it has to be, can be made. Sends no request. Errors as Post.
   absl::Status Connect();
+  // Ends what is under way, within a second, and what comes later with CANCELLED.
+  void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
 
  private:
   struct Handle;
@@ -61,7 +64,8 @@ class HttpClient {
 
   const HttpClientOptions options_;
   bool loopback_ = false;
-  std::string url_;         // As it is asked: with tls.server_name, if any, for the host.
+  std::string url_;  // As it is asked: with tls.server_name, if any, for the host.
+  std::atomic<bool> cancelled_ = false;
   std::string connect_to_;  // Where that name is really to be found; empty for where it says.
   absl::Mutex mu_;
   std::vector<std::unique_ptr<Handle>> idle_ ABSL_GUARDED_BY(mu_);

@@ -46,6 +46,8 @@ class HttpSource final : public ValueSource {
                               : ReadColumns(*answer, objects.size(), objectives);
   }
 
+  void Cancel() override { client_->Cancel(); }
+
  private:
   const v1::HttpOracleConfig config_;
   const std::unique_ptr<HttpClient> client_;
@@ -73,7 +75,7 @@ absl::StatusOr<std::unique_ptr<RewardClient>> MakeHttpOracle(const v1::OracleCon
                                                              "\": ", client.status().message()));
   }
   return DescribedOracle::Create("http", config,
-                                 std::make_unique<HttpSource>(http, *std::move(client)));
+                                 std::make_unique<HttpSource>(http, *std::move(client)), options);
 }
 
 }  // namespace anabranch

@@ -13,6 +13,8 @@ absl::Status CurlStatus(int code, absl::string_view words) {
   const std::string message =
       words.empty() ? curl_easy_strerror(static_cast<CURLcode>(code)) : std::string(words);
   switch (code) {
+    case CURLE_ABORTED_BY_CALLBACK:
+      return absl::CancelledError("the oracle has been cancelled");
     case CURLE_OPERATION_TIMEDOUT:
       return absl::DeadlineExceededError(message);
     case CURLE_PEER_FAILED_VERIFICATION:

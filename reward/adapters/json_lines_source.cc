@@ -67,9 +67,9 @@ std::string JsonLinesSource::Refusal(absl::string_view object) const {
   return IsUtf8(object) ? "" : "is no UTF-8 text, which JSON needs";
 }
 
-JsonLinesSource::Worker& JsonLinesSource::Acquire() {
+JsonLinesSource::Worker* JsonLinesSource::Acquire() {
   absl::MutexLock lock(&mu_);
-  while (true) {
+  while (!cancel_.is_set()) {
     const absl::Time now = absl::Now();
     absl::Time earliest = absl::InfiniteFuture();
     Worker* best = nullptr;
@@ -83,10 +83,17 @@ JsonLinesSource::Worker& JsonLinesSource::Acquire() {
     }
     if (best != nullptr) {
       best->busy = true;
-      return *best;
+      return best;
     }
     released_.WaitWithDeadline(&mu_, earliest);
   }
+  return nullptr;
+}
+
+void JsonLinesSource::Cancel() {
+  cancel_.Set();
+  absl::MutexLock lock(&mu_);
+  released_.SignalAll();
 }
 
 void JsonLinesSource::Release(Worker& worker, bool failed) {
@@ -104,7 +111,7 @@ void JsonLinesSource::Release(Worker& worker, bool failed) {
 absl::StatusOr<json> JsonLinesSource::Ask(Worker& worker, const json& objects) {
   const absl::Time deadline = absl::Now() + options_.timeout;
   if (worker.program == nullptr) {
-    auto program = ChildProgram::Start(options_.command, log_);
+    auto program = ChildProgram::Start(options_.command, log_, cancel_);
     if (!program.ok()) return program.status();
     worker.program = *std::move(program);
   }
@@ -130,7 +137,9 @@ absl::StatusOr<ScoredObjects> JsonLinesSource::Score(const std::vector<absl::str
   json list = json::array();
   for (const absl::string_view object : objects) list.push_back(std::string(object));
   while (true) {
-    Worker& worker = Acquire();
+    Worker* const free = Acquire();
+    if (free == nullptr) return absl::CancelledError("the oracle has been cancelled");
+    Worker& worker = *free;
     const pid_t pid = worker.program == nullptr ? 0 : worker.program->pid();
     if (pid != 0 && worker.program->Ended()) {
       log_.Event(pid, "an oracle's program has ended between two questions", "it is started again");
@@ -138,7 +147,7 @@ absl::StatusOr<ScoredObjects> JsonLinesSource::Score(const std::vector<absl::str
       continue;
     }
     const auto answer = Ask(worker, list);
-    if (!answer.ok()) {
+    if (!answer.ok() && !cancel_.is_set()) {
       log_.Event(worker.program == nullptr ? 0 : worker.program->pid(),
                  "an oracle's program has failed and is started again at the next question",
                  answer.status().message());

@@ -50,6 +50,7 @@ class JsonLinesSource final : public ValueSource {
   std::string Refusal(absl::string_view object) const override;
   absl::StatusOr<ScoredObjects> Score(const std::vector<absl::string_view>& objects,
                                       const std::vector<std::string>& objectives) override;
+  void Cancel() override;
 
  private:
   // Whoever made it busy has it alone, without the lock.
@@ -62,14 +63,15 @@ class JsonLinesSource final : public ValueSource {
     uint64_t last_id = 0;
   };
 
-  // Blocks until one is free, and may be started if it doesn't run.
-  Worker& Acquire();
+  // Blocks until one is free, and may be started if it doesn't run. Null once cancelled.
+  Worker* Acquire();
   void Release(Worker& worker, bool failed);
   // The answer's document, whose id is right. After an error the program is of no use any more.
   absl::StatusOr<nlohmann::json> Ask(Worker& worker, const nlohmann::json& objects);
 
   const ProgramOptions options_;
   ProgramLog log_;
+  CancelEvent cancel_;
   absl::Mutex mu_;
   absl::CondVar released_;
   std::vector<std::unique_ptr<Worker>> workers_ ABSL_GUARDED_BY(mu_);

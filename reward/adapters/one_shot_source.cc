@@ -27,8 +27,13 @@ std::string OneShotSource::Refusal(absl::string_view object) const {
   return IsUtf8(object) ? "" : "is no UTF-8 text";
 }
 
+void OneShotSource::Cancel() {
+  cancel_.Set();
+  absl::MutexLock lock(&mu_);  // Whoever waits looks again when it is released.
+}
+
 absl::StatusOr<std::string> OneShotSource::Run(absl::string_view input) {
-  auto program = ChildProgram::Start(options_.command, log_);
+  auto program = ChildProgram::Start(options_.command, log_, cancel_);
   if (!program.ok()) return program.status();
   return (*program)->AskOnce(input, options_.max_answer_bytes, absl::Now() + options_.timeout);
 }
@@ -38,7 +43,11 @@ absl::StatusOr<ScoredObjects> OneShotSource::Score(const std::vector<absl::strin
   const std::string input = absl::StrCat(absl::StrJoin(objects, "\n"), "\n");
   {
     absl::MutexLock lock(&mu_);
-    mu_.Await(absl::Condition(+[](int* free) { return *free > 0; }, &free_));
+    const auto may_go_on = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+      return free_ > 0 || cancel_.is_set();
+    };
+    mu_.Await(absl::Condition(&may_go_on));
+    if (cancel_.is_set()) return absl::CancelledError("the oracle has been cancelled");
     --free_;
   }
   const auto text = Run(input);

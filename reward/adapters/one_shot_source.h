@@ -28,6 +28,7 @@ class OneShotSource final : public ValueSource {
   std::string Refusal(absl::string_view object) const override;
   absl::StatusOr<ScoredObjects> Score(const std::vector<absl::string_view>& objects,
                                       const std::vector<std::string>& objectives) override;
+  void Cancel() override;
 
  private:
   // One run of the program.
@@ -35,6 +36,7 @@ class OneShotSource final : public ValueSource {
 
   const ProgramOptions options_;
   ProgramLog log_;
+  CancelEvent cancel_;
   absl::Mutex mu_;
   int free_ ABSL_GUARDED_BY(mu_);
 };

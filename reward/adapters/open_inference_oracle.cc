@@ -38,8 +38,9 @@ absl::StatusOr<std::unique_ptr<RewardClient>> MakeOpenInferenceOracle(
     }
     channels.push_back(*std::move(channel));
   }
-  return DescribedOracle::Create(
-      "open_inference", config, std::make_unique<OpenInferenceSource>(config, std::move(channels)));
+  return DescribedOracle::Create("open_inference", config,
+                                 std::make_unique<OpenInferenceSource>(config, std::move(channels)),
+                                 options);
 }
 
 }  // namespace anabranch

@@ -109,11 +109,19 @@ OpenInferenceSource::Stub& OpenInferenceSource::Next() {
   return *servers_[first % servers_.size()].stub;
 }
 
-absl::Status OpenInferenceSource::Call(
-    absl::FunctionRef<grpc::Status(grpc::ClientContext*)> call) const {
+absl::Status OpenInferenceSource::Call(absl::FunctionRef<grpc::Status(grpc::ClientContext*)> call) {
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(config_.timeout_seconds())));
+  {
+    absl::MutexLock lock(&mu_);
+    if (cancelled_) return absl::CancelledError("the oracle has been cancelled");
+    calls_.insert(&context);
+  }
   const absl::Status status = FromGrpcStatus(call(&context));
+  {
+    absl::MutexLock lock(&mu_);
+    calls_.erase(&context);
+  }
   if (status.ok()) return status;
   const v1::OpenInferenceOracleConfig& server = config_.open_inference();
   const absl::Status named(
@@ -172,6 +180,12 @@ absl::StatusOr<OpenInferenceSource::Model> OpenInferenceSource::Known(bool fresh
   absl::MutexLock lock(&mu_);
   model_ = std::make_unique<const Model>(*model);
   return model;
+}
+
+void OpenInferenceSource::Cancel() {
+  absl::MutexLock lock(&mu_);
+  cancelled_ = true;
+  for (grpc::ClientContext* context : calls_) context->TryCancel();
 }
 
 void OpenInferenceSource::Forget() {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -41,6 +42,7 @@ class OpenInferenceSource final : public ValueSource {
   std::string Refusal(absl::string_view) const override { return ""; }
   absl::StatusOr<ScoredObjects> Score(const std::vector<absl::string_view>& objects,
                                       const std::vector<std::string>& objectives) override;
+  void Cancel() override;
 
  private:
   using Stub = inference::GRPCInferenceService::Stub;
@@ -58,8 +60,8 @@ class OpenInferenceSource final : public ValueSource {
 
   // The server whose turn it is.
   Stub& Next();
-  // One call with a deadline; an error names the model.
-  absl::Status Call(absl::FunctionRef<grpc::Status(grpc::ClientContext*)> call) const;
+  // One call with a deadline, which Cancel ends; an error names the model.
+  absl::Status Call(absl::FunctionRef<grpc::Status(grpc::ClientContext*)> call);
   absl::StatusOr<Model> AskModel();
   absl::StatusOr<Model> Known(bool fresh);
   void Forget();
@@ -71,6 +73,8 @@ class OpenInferenceSource final : public ValueSource {
   std::vector<Server> servers_;
   std::atomic<uint32_t> turn_ = 0;
   absl::Mutex mu_;
+  bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
+  absl::flat_hash_set<grpc::ClientContext*> calls_ ABSL_GUARDED_BY(mu_);  // Under way.
   std::unique_ptr<const Model> model_ ABSL_GUARDED_BY(mu_);  // Null before it has been asked.
 };
 

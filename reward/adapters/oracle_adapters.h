@@ -2,7 +2,9 @@
 #ifndef ANABRANCH_REWARD_ADAPTERS_ORACLE_ADAPTERS_H_
 #define ANABRANCH_REWARD_ADAPTERS_ORACLE_ADAPTERS_H_
 
+#include <functional>
 #include <memory>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "anabranch/v1/config.pb.h"
@@ -14,6 +16,9 @@ namespace anabranch {
 struct AdapterOptions {
   bool insecure = false;  // Plaintext off loopback.
   Log* log = &NullLog();  // Outlives the oracle.
+  // Where given, gets what ends the calls that are under way, and later ones, with CANCELLED, as
+  // long as the oracle lives.
+  std::vector<std::function<void()>>* cancel = nullptr;
 };
 
 // Each takes an oracle of the configuration, its defaults filled in, whose `kind` is the one that

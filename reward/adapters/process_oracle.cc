@@ -39,7 +39,7 @@ absl::StatusOr<std::unique_ptr<RewardClient>> MakeProcessOracle(const v1::Oracle
   } else {
     source = std::make_unique<JsonLinesSource>(std::move(program), *options.log);
   }
-  return DescribedOracle::Create("process", config, std::move(source));
+  return DescribedOracle::Create("process", config, std::move(source), options);
 }
 
 }  // namespace anabranch

@@ -37,6 +37,8 @@ class ValueSource {
   // oracle_adapters.h says.
   virtual absl::StatusOr<ScoredObjects> Score(const std::vector<absl::string_view>& objects,
                                               const std::vector<std::string>& objectives) = 0;
+  // Ends the calls of Score that are under way, and later ones, with CANCELLED.
+  virtual void Cancel() = 0;
 };
 
 // UNAVAILABLE with the reason kReasonMalformedAnswer.

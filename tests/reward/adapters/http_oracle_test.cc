@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -117,6 +118,19 @@ TEST_F(HttpOracle, QuestionsRunSideBySide) {
   EXPECT_TRUE(Ask("/rows").ok());
   waiting.join();
   EXPECT_TRUE(absl::IsDeadlineExceeded(hung)) << hung;
+}
+
+TEST_F(HttpOracle, CancellingEndsAQuestionUnderWay) {
+  std::vector<std::function<void()>> cancel;
+  AdapterOptions options;
+  options.cancel = &cancel;
+  auto oracle = MakeHttpOracle(At(Url("/hang")), options);
+  ASSERT_TRUE(oracle.ok()) << oracle.status();
+  absl::Status status;
+  std::thread waiting([&] { status = (*oracle)->Evaluate(Question({"C"})).status(); });
+  cancel.at(0)();
+  waiting.join();
+  EXPECT_TRUE(absl::IsCancelled(status)) << status;
 }
 
 TEST_F(HttpOracle, AFaultOfOneObjectIsItsStatus) {

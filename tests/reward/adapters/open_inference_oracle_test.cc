@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -165,12 +166,25 @@ TEST_F(MlServer, AnErrorOfTheModelsIsToldInItsWords) {
 }
 
 TEST_F(MlServer, ASlowModelEndsWithTheDeadlineAndHoldsUpNobody) {
-  auto oracle = Make(Sequences({"gc"}, /*timeout_seconds=*/2));
+  auto oracle = Make(Sequences({"gc"}, /*timeout_seconds=*/5));
   absl::Status slow;
   std::thread waiting([&] { slow = oracle->Evaluate(Question({"sleep"})).status(); });
   EXPECT_TRUE(oracle->Evaluate(Question({"G"})).ok());
   waiting.join();
   EXPECT_TRUE(absl::IsDeadlineExceeded(slow)) << slow;
+}
+
+TEST_F(MlServer, CancellingEndsAQuestionUnderWay) {
+  std::vector<std::function<void()>> cancel;
+  AdapterOptions options;
+  options.cancel = &cancel;
+  auto oracle = MakeOpenInferenceOracle(Sequences({"gc"}), options);
+  ASSERT_TRUE(oracle.ok()) << oracle.status();
+  absl::Status status;
+  std::thread waiting([&] { status = (*oracle)->Evaluate(Question({"sleep"})).status(); });
+  cancel.at(0)();
+  waiting.join();
+  EXPECT_TRUE(absl::IsCancelled(status)) << status;
 }
 
 TEST_F(MlServer, AnotherVersionThanDescribedIsNoticed) {

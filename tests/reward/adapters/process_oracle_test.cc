@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -173,14 +174,52 @@ TEST(ProcessOracle, ACrashFailsItsQuestionAndTheProgramIsStartedAgain) {
   EXPECT_TRUE(IsGone(before));
 }
 
+// A program that is there at once, whatever else the machine does; "hang" makes it hang, and touch
+// the file that is its argument.
+constexpr char kQuick[] = R"(while read line; do
+    case "$line" in *hang*) [ -z "$1" ] || touch "$1"; exec sleep 3600;; esac
+    id=${line#*:}; echo '{"id": '${id%%,*}', "values": {"length": [1], "pid": ['$$']}}'
+  done)";
+
 TEST(ProcessOracle, AHangEndsWithTheDeadlineAndTheProgramIsKilled) {
-  auto oracle = Make(Wayward(/*timeout_seconds=*/3));
+  auto oracle = Make(Shell(kQuick, /*timeout_seconds=*/2));
   const pid_t before = PidOf(*oracle);
   const absl::Status status = oracle->Evaluate(Question({"hang"})).status();
   EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
   EXPECT_TRUE(IsGone(before));
   EXPECT_NE(PidOf(*oracle), before);
 }
+
+class Cancelled : public testing::TestWithParam<v1::ProcessProtocol> {};
+
+TEST_P(Cancelled, EndsQuestionsUnderWayAndWaitingOnes) {
+  TemporaryDirectory directory;
+  v1::OracleConfig config = Program({"/bin/sh", "-c", kQuick, "sh", directory.Path("hangs")});
+  config.mutable_process()->set_protocol(GetParam());
+  std::vector<std::function<void()>> cancel;
+  AdapterOptions options;
+  options.cancel = &cancel;
+  auto oracle = MakeProcessOracle(config, options);
+  ASSERT_TRUE(oracle.ok()) << oracle.status();
+  ASSERT_EQ(cancel.size(), 1);
+  absl::Status statuses[2];
+  std::vector<std::thread> threads;
+  for (absl::Status& status : statuses) {
+    threads.emplace_back([&] { status = (*oracle)->Evaluate(Question({"hang"})).status(); });
+  }
+  const absl::Time deadline = absl::Now() + kPatience;
+  while (access(directory.Path("hangs").c_str(), F_OK) != 0 && absl::Now() < deadline) {
+  }
+  EXPECT_EQ(access(directory.Path("hangs").c_str(), F_OK), 0);
+  cancel[0]();
+  for (std::thread& thread : threads) thread.join();
+  for (const absl::Status& status : statuses) EXPECT_TRUE(absl::IsCancelled(status)) << status;
+  EXPECT_TRUE(absl::IsCancelled((*oracle)->Evaluate(Question({"who"})).status()));
+}
+
+INSTANTIATE_TEST_SUITE_P(ProcessOracle, Cancelled,
+                         testing::Values(v1::PROCESS_PROTOCOL_JSON_LINES,
+                                         v1::PROCESS_PROTOCOL_ONE_SHOT));
 
 class NoAnswer : public testing::TestWithParam<std::pair<const char*, const char*>> {};
 
