@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "anabranch/v1/replay.grpc.pb.h"
 #include "gflownet/environment/hypergrid.h"
 #include "gflownet/environment/hypergrid_reward.h"
 #include "reward/reward_rpc.h"
@@ -178,6 +179,28 @@ TEST_F(SecuredEdgesTest, ATokenOpensItsOwnEdgeAndNoOther) {
   EXPECT_EQ(ReasonOf(Ask(*past_the_gateway)), "BAD_TOKEN");
 }
 
+class Listener final : public v1::ReplayService::Service {
+ public:
+  grpc::Status GetInfo(grpc::ServerContext* context, const v1::GetInfoRequest*,
+                       v1::GetInfoResponse*) override {
+    heard = context->client_metadata().count("authorization");
+    return grpc::Status::OK;
+  }
+  size_t heard = 100;
+};
+
+TEST_F(SecuredEdgesTest, AServiceNeverSeesTheToken) {
+  Listener listener;
+  RpcServerOptions options = {.listen = "127.0.0.1:0"};
+  options.security = Security(gateway_tls_, "replay.token");
+  const auto server = *RpcServer::Start(options, {&listener}, nullptr, metrics_, log_);
+  grpc::ClientContext context;
+  v1::GetInfoResponse response;
+  const auto channel = Channel(*server, Security(actor_tls_, "replay.token"));
+  EXPECT_TRUE(v1::ReplayService::NewStub(channel)->GetInfo(&context, {}, &response).ok());
+  EXPECT_EQ(listener.heard, 0u);
+}
+
 TEST_F(SecuredEdgesTest, WhatTheOracleRefusesTheGatewayIsToldToTheActorAsItIs) {
   const Served shut_out =
       Serve(Client(*oracle_.server, Security(gateway_tls_, "")), Security(gateway_tls_, ""));
@@ -316,9 +339,7 @@ TEST_F(ExpiredCertificateTest, OfAServerIsRefusedByTheClient) {
 class SecurityOptionsTest : public SecuredEdgesTest {
  protected:
   std::string Refusal(const EdgeSecurity& security) {
-    RpcServerOptions options;
-    options.listen = "127.0.0.1:0";
-    options.security = security;
+    const RpcServerOptions options = {.listen = "127.0.0.1:0", .security = security};
     const absl::Status status =
         RpcServer::Start(options, {}, nullptr, metrics_, NullLog()).status();
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << status;
