@@ -202,10 +202,9 @@ void OracleDispatcher::StartWorkerIfNeeded() {
 OracleDispatcher::Batch OracleDispatcher::NextBatch() {
   absl::MutexLock lock(&mu_);
   while (true) {
-    const absl::Time now = absl::Now();
-    assembler_.Flush(cancelled_ ? absl::InfiniteFuture() : now);
-    if (assembler_.ready() && (cancelled_ || in_flight_ < options_.max_in_flight)) break;
     if (cancelled_) return {};
+    assembler_.Flush(absl::Now());
+    if (assembler_.ready() && in_flight_ < options_.max_in_flight) break;
     batch_or_turn_.WaitWithDeadline(&mu_, assembler_.due());
   }
   --idle_;
@@ -276,15 +275,10 @@ class LentRequest {
 
 void OracleDispatcher::Send(const Batch& batch) {
   const v1::EvaluateRequest& first = batch[0].caller->request;
-  bool cancelled = false;
-  {
-    absl::MutexLock lock(&mu_);
-    cancelled = cancelled_;
-  }
-  absl::StatusOr<v1::EvaluateResponse> answer = Cancelled();
-  if (!cancelled && batch.size() == 1 && batch[0].count == first.objects_size()) {
+  absl::StatusOr<v1::EvaluateResponse> answer;
+  if (batch.size() == 1 && batch[0].count == first.objects_size()) {
     answer = oracle_.Evaluate(first);
-  } else if (!cancelled) {
+  } else {
     LentRequest lent(first);
     for (const auto& piece : batch) lent.Lend(piece.caller->request, piece.first, piece.count);
     answer = oracle_.Evaluate(lent.Named(batch.size() == 1 ? first.request_id() : ""));
@@ -295,10 +289,16 @@ void OracleDispatcher::Send(const Batch& batch) {
   absl::MutexLock lock(&mu_);
   EndTurn();
   ++idle_;
+  Finish(batch, shared, status);
+}
+
+void OracleDispatcher::Finish(const Batch& batch,
+                              const std::shared_ptr<const v1::EvaluateResponse>& answer,
+                              const absl::Status& status) {
   int row = 0;
   for (const auto& piece : batch) {
     Caller& caller = *piece.caller;
-    caller.parts.push_back({piece.first, piece.count, {shared, row, piece.count}, status});
+    caller.parts.push_back({piece.first, piece.count, {answer, row, piece.count}, status});
     row += piece.count;
     caller.left -= piece.count;
     if (caller.left == 0) caller.done.Signal();
@@ -308,7 +308,8 @@ void OracleDispatcher::Send(const Batch& batch) {
 void OracleDispatcher::Cancel() {
   absl::MutexLock lock(&mu_);
   cancelled_ = true;
-  StartWorkerIfNeeded();
+  assembler_.Flush(absl::InfiniteFuture());
+  while (assembler_.ready()) Finish(assembler_.Take(), nullptr, Cancelled());
   batch_or_turn_.SignalAll();
   turn_.SignalAll();
 }

@@ -70,6 +70,9 @@ class OracleDispatcher final : public RewardClient {
   // Waits for a batch and a turn; empty when cancelled.
   Batch NextBatch();
   void Send(const Batch& batch);
+  // Its callers get their parts of the answer, or of the failure (then there is no answer).
+  void Finish(const Batch& batch, const std::shared_ptr<const v1::EvaluateResponse>& answer,
+              const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void EndTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   RewardClient& oracle_;

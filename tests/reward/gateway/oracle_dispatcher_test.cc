@@ -249,6 +249,28 @@ TEST(OracleDispatcher, CancelEndsThoseWhoWait) {
   EXPECT_EQ(oracle.requests().size(), 1u);
 }
 
+TEST(OracleDispatcher, CancelEndsThoseWhoWaitThoughEveryThreadIsHeldByTheOracle) {
+  ScriptedOracle oracle;
+  absl::Notification entered, leave;
+  oracle.spoil = [&](const v1::EvaluateRequest&, v1::EvaluateResponse&) {
+    entered.Notify();
+    leave.WaitForNotification();
+    return absl::OkStatus();
+  };
+  OracleDispatcher dispatcher(oracle, Options(2, absl::Milliseconds(1), 1));
+  std::thread busy(
+      [&] { ExpectNumbers(dispatcher.Evaluate(NumberRequest("a", Numbers(1, 1))), 1, 1); });
+  entered.WaitForNotification();
+  std::thread waiting([&] {
+    EXPECT_EQ(dispatcher.Evaluate(NumberRequest("b", Numbers(1, 5))).status().code(),
+              absl::StatusCode::kCancelled);
+  });
+  dispatcher.Cancel();
+  waiting.join();
+  leave.Notify();
+  busy.join();
+}
+
 TEST(OracleDispatcher, WhatIsFaultyAsAWholeIsTheOraclesToRefuse) {
   ScriptedOracle oracle;
   OracleDispatcher dispatcher(oracle, Options(8, absl::InfiniteDuration()));
