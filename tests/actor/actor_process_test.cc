@@ -5,6 +5,7 @@
 
 #include <fstream>
 #include <map>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "nlohmann/json.hpp"
 #include "runtime/error_reason.h"
 #include "tests/actor/actor_world.h"
+#include "tests/actor/lab_oracle.h"
 #include "tests/runtime/temporary_directory.h"
 
 namespace anabranch {
@@ -37,6 +39,14 @@ class ActorProcessTest : public testing::Test {
                              *world_.components.MakeModel(world_.config), metrics_, NullLog());
     EXPECT_TRUE(process.ok()) << process.status();
     return *std::move(process);
+  }
+  static double TotalOf(const ActorProcess& process, const std::string& name) {
+    v1::GetStatusResponse response;
+    process.Describe(response);
+    for (const v1::Total& total : response.totals()) {
+      if (total.name() == name) return total.value();
+    }
+    return 0;
   }
   ActorPeers Peers(RewardClient& reward) {
     return {&reward, nullptr, world_.replay.get(), &world_.weights};
@@ -166,6 +176,105 @@ TEST_F(ActorProcessTest, AnotherOracleThanTheConfigurationsIsRefusedNamingBoth) 
   EXPECT_EQ(ReasonOf(status), kReasonFingerprintChanged);
   EXPECT_THAT(std::string(status.message()), HasSubstr("r0=0.1"));
   EXPECT_THAT(std::string(status.message()), HasSubstr("r0=0.5"));
+}
+
+// An oracle for which everything stays PENDING, for the actors that it leaves behind.
+TEST_F(ActorProcessTest, PendingTrajectoriesOutliveTheProcessInItsStateDirectory) {
+  TemporaryDirectory directory;
+  options_.state = directory.Path("state");
+  options_.ledger = directory.Path("ledger.jsonl");
+  options_.grace = absl::ZeroDuration();
+  double left = 0;
+  {
+    LabOracle lab(*world_.reward, 1 << 30);
+    lab.Open(4);
+    auto process = Make();
+    std::thread runner([&] {
+      const ActorPeers peers = {&lab, [&] { lab.Cancel(); }, world_.replay.get(), &world_.weights};
+      EXPECT_TRUE(process->Run("run-a", peers, [] {}).ok());
+    });
+    while (TotalOf(*process, "pending") == 0) std::this_thread::yield();
+    process->Stop();
+    runner.join();
+    left = TotalOf(*process, "pending");
+    EXPECT_GT(TotalOf(*process, "oldest_pending_seconds"), 0);
+  }
+  ASSERT_GT(left, 0);
+  options_.incarnation = 43;
+  LabOracle lab(*world_.reward, 0);
+  lab.Open(0);
+  Metrics metrics("actor");
+  auto next = ActorProcess::Create(world_.config, options_, world_.components,
+                                   *world_.components.MakeModel(world_.config), metrics, NullLog());
+  ASSERT_TRUE(next.ok()) << next.status();
+  std::thread runner([&] {
+    const ActorPeers peers = {&lab, [&] { lab.Cancel(); }, world_.replay.get(), &world_.weights};
+    EXPECT_TRUE((*next)->Run("run-a", peers, [] {}).ok());
+  });
+  while (TotalOf(**next, "acknowledged") < left) std::this_thread::yield();
+  EXPECT_EQ(TotalOf(**next, "pending"), 0);
+  EXPECT_EQ(TotalOf(**next, "resolved"), left);
+  EXPECT_THAT(metrics.Text(), HasSubstr("anabranch_actor_pending_trajectories 0"));
+  (*next)->Stop();
+  runner.join();
+  // The ledger names those who rolled them out, not those who handed them over.
+  std::ifstream ledger(options_.ledger);
+  std::set<std::pair<std::string, uint64_t>> ids;
+  for (std::string line; std::getline(ledger, line);) {
+    const auto fact = nlohmann::json::parse(line).at("acknowledged");
+    EXPECT_EQ(fact.at("incarnation"), "000000000000002a");
+    for (const uint64_t number : fact.at("numbers")) {
+      EXPECT_TRUE(ids.emplace(fact.at("incarnation"), number).second) << number;
+    }
+  }
+  EXPECT_GE(static_cast<double>(ids.size()), left);
+}
+
+TEST_F(ActorProcessTest, PendingTrajectoriesOfAnotherRunAreRefusedNamingDirectoryAndBoth) {
+  TemporaryDirectory directory;
+  options_.state = directory.Path("state");
+  {
+    LabOracle lab(*world_.reward, 1 << 30);
+    auto process = Make();
+    std::thread runner([&] { EXPECT_TRUE(process->Run("run-a", Peers(lab), [] {}).ok()); });
+    while (TotalOf(*process, "pending") == 0) std::this_thread::yield();
+    process->Stop();
+    runner.join();
+  }
+  Metrics metrics("actor");
+  auto other =
+      ActorProcess::Create(world_.config, options_, world_.components,
+                           *world_.components.MakeModel(world_.config), metrics, NullLog());
+  ASSERT_TRUE(other.ok()) << other.status();
+  const absl::Status status = (*other)->Run("run-b", Peers(*world_.reward), [] { ADD_FAILURE(); });
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  for (const std::string& named : {options_.state, std::string("run-a"), std::string("run-b")}) {
+    EXPECT_THAT(std::string(status.message()), HasSubstr(named));
+  }
+}
+
+TEST_F(ActorProcessTest, AStateDirectoryIsOneActorsAlone) {
+  TemporaryDirectory directory;
+  options_.state = directory.Path("state");
+  auto process = Make();
+  Metrics metrics("actor");
+  const auto second =
+      ActorProcess::Create(world_.config, options_, world_.components,
+                           *world_.components.MakeModel(world_.config), metrics, NullLog());
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(second.status().message()), HasSubstr(options_.state));
+}
+
+// Only the user's oracles know the values: there is nothing to compare their fingerprint with.
+TEST_F(ActorProcessTest, WithoutABuiltInRewardAnyFingerprintIsTaken) {
+  world_.components.reward = nullptr;
+  HostileOracle oracle(*world_.reward, Honest);
+  auto process = Make();
+  std::thread runner([&] { EXPECT_TRUE(process->Run("run-a", Peers(oracle), [] {}).ok()); });
+  oracle.AwaitCalls(3);
+  process->Stop();
+  runner.join();
+  EXPECT_GE(TotalOf(*process, "acknowledged"), 16);
 }
 
 TEST_F(ActorProcessTest, ALedgerThatCannotBeWrittenIsAnErrorAtOnce) {
