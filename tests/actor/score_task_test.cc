@@ -179,5 +179,49 @@ TEST_F(ScoreTaskTest, AValueThatIsNotFiniteFailsItsObjectAlone) {
   EXPECT_EQ(task.rewards().status[2], ObjectStatus::kOk);
 }
 
+TEST_F(ScoreTaskTest, DeferredObjectsLeaveTheTaskWithTicketAndWish) {
+  ScoreTaskOptions options;
+  options.defer_pending = options.defer_retryable = true;
+  options.request_prefix = "pending-";
+  ScoreTask task(header_, trajectories_, options, {"a", "", "", "", "e"});
+  EXPECT_EQ(task.request().request_id(), "pending-0000000000000abc-40");
+  EXPECT_EQ(task.request().objects(0).ticket(), "a");
+  EXPECT_EQ(task.request().objects(4).ticket(), "e");
+  v1::EvaluateResponse answer = Answer(task.request());
+  answer.set_statuses(1, v1::OBJECT_STATUS_PENDING);
+  answer.set_statuses(4, v1::OBJECT_STATUS_RETRYABLE);
+  for (int i = 0; i < 5; ++i) {
+    answer.add_tickets(i == 1 ? "b" : "");
+    answer.add_retry_after_millis(i == 1 ? 250 : 0);
+  }
+  ASSERT_TRUE(task.Take(answer).ok());
+  EXPECT_TRUE(task.done());
+  ASSERT_EQ(task.deferred().size(), 2u);
+  EXPECT_EQ(task.deferred()[0].position, 1);
+  EXPECT_EQ(task.deferred()[0].ticket, "b");
+  EXPECT_EQ(task.deferred()[0].retry_after, absl::Milliseconds(250));
+  EXPECT_EQ(task.deferred()[1].ticket, "");
+  EXPECT_THAT(task.answered(), ElementsAre(1, 0, 1, 1, 0));
+  EXPECT_EQ(task.counts().scored, 3);
+  EXPECT_EQ(task.counts().total(), 5);
+}
+
+TEST_F(ScoreTaskTest, EveryObjectIsCountedByWhatBecameOfIt) {
+  ScoreTask task(header_, trajectories_, {});
+  v1::EvaluateResponse answer = Answer(task.request());
+  answer.set_statuses(0, v1::OBJECT_STATUS_INVALID);
+  answer.set_statuses(1, v1::OBJECT_STATUS_INFEASIBLE);
+  answer.set_statuses(2, v1::OBJECT_STATUS_FAILED);
+  answer.set_statuses(3, v1::OBJECT_STATUS_BUDGET_EXHAUSTED);
+  answer.mutable_budget()->set_evaluations_used(9);
+  ASSERT_TRUE(task.Take(answer).ok());
+  EXPECT_EQ(task.counts().scored, 1);
+  EXPECT_EQ(task.counts().invalid, 2);
+  EXPECT_EQ(task.counts().failed, 1);
+  EXPECT_EQ(task.counts().budget_exhausted, 1);
+  EXPECT_THAT(task.answered(), ElementsAre(1, 1, 1, 0, 1));
+  EXPECT_EQ(task.budget()->evaluations_used(), 9u);
+}
+
 }  // namespace
 }  // namespace anabranch
