@@ -49,6 +49,7 @@ void Declare(CLI::App& app, Flags& flags) {
       "Examples:\n"
       "  anabranch objects runs/grid --top 5\n"
       "  anabranch objects runs/grid --all --format csv --output objects.csv\n"
+      "Values are those that the reward or the oracles gave in training; nobody is asked anew.\n"
       "Policies are told as generation.version: the learner's start and the snapshot within it.");
 }
 

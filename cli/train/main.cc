@@ -66,6 +66,11 @@ void Declare(CLI::App& app, Flags& flags) {
                "Lock-step in one thread: the same seed gives the same bytes");
   app.add_flag("--print-config", flags.print_config, "Print the whole configuration and end");
   app.add_flag("--quiet", flags.quiet, "No progress, only warnings and the result");
+  app.footer(
+      "With reward.oracles the oracles are asked from this process, through the same gateway as a\n"
+      "cluster's; results, tickets and what is spent are kept in DIR/reward. A run whose\n"
+      "reward.budget is spent ends in order; raise it and --resume to go on. Ctrl-C once ends in\n"
+      "order too, also while an oracle is waited for; twice ends at once.");
 }
 
 int Fail(const absl::Status& status, int code) {
