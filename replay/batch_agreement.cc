@@ -30,7 +30,7 @@ std::optional<v1::Refusal> CompareIfBoth(absl::string_view field, absl::string_v
 }
 
 std::optional<v1::Refusal> Check(const v1::TrajectoryBatch& batch,
-                                 const v1::TrajectoryBatch& layout) {
+                                 const v1::TrajectoryBatch& layout, bool oracle_may_change) {
   if (auto refusal = Compare("action_width", absl::StrCat(ActionWidth(batch)),
                              absl::StrCat(ActionWidth(layout)))) {
     return refusal;
@@ -43,9 +43,11 @@ std::optional<v1::Refusal> Check(const v1::TrajectoryBatch& batch,
                              absl::StrJoin(layout.objectives(), ", "))) {
     return refusal;
   }
-  if (auto refusal =
-          Compare("reward_fingerprint", batch.reward_fingerprint(), layout.reward_fingerprint())) {
-    return refusal;
+  if (!oracle_may_change) {
+    if (auto refusal = Compare("reward_fingerprint", batch.reward_fingerprint(),
+                               layout.reward_fingerprint())) {
+      return refusal;
+    }
   }
   if (batch.conditions().count() > 0 && layout.conditions().count() > 0) {
     if (auto refusal = Compare("conditions", ConditionShape(batch.conditions()),
@@ -68,8 +70,8 @@ void Settle(const v1::TrajectoryBatch& batch, v1::TrajectoryBatch& layout) {
     layout.set_action_width(static_cast<uint32_t>(ActionWidth(batch)));
     layout.set_action_value_width(batch.action_value_width());
     *layout.mutable_objectives() = batch.objectives();
-    layout.set_reward_fingerprint(batch.reward_fingerprint());
   }
+  layout.set_reward_fingerprint(batch.reward_fingerprint());
   if (layout.object_format().empty()) layout.set_object_format(batch.object_format());
   if (layout.reward_shaping_hash().empty()) {
     layout.set_reward_shaping_hash(batch.reward_shaping_hash());
@@ -94,7 +96,7 @@ std::optional<v1::Refusal> BatchAgreement::Join(const v1::TrajectoryBatch& batch
   }
   absl::MutexLock lock(&mu_);
   if (!layout_.run_id().empty()) {
-    if (auto refusal = Check(batch, layout_)) return refusal;
+    if (auto refusal = Check(batch, layout_, oracle_may_change_)) return refusal;
   }
   Settle(batch, layout_);
   return std::nullopt;

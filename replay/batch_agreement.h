@@ -14,9 +14,12 @@ namespace anabranch {
 
 // Widths of actions, objectives and their oracle, object format, reward shaping, and the make-up of
 // conditions. The first batch that has an item settles it; what is optional (objects, log-rewards,
-// conditions) may be missing in any batch. Thread-safe.
+// conditions) may be missing in any batch. Where the oracle may change (the run's
+// reward.allow_fingerprint_change), the newest one counts. Thread-safe.
 class BatchAgreement {
  public:
+  explicit BatchAgreement(bool oracle_may_change) : oracle_may_change_(oracle_may_change) {}
+
   // Why the batch doesn't fit (FAILED_PRECONDITION, both values named), or nothing; it then counts
   // as one of the batches to agree with.
   std::optional<v1::Refusal> Join(const v1::TrajectoryBatch& batch);
@@ -26,6 +29,7 @@ class BatchAgreement {
   void Restore(const v1::TrajectoryBatch& layout);
 
  private:
+  const bool oracle_may_change_;
   mutable absl::Mutex mu_;
   v1::TrajectoryBatch layout_ ABSL_GUARDED_BY(mu_);
 };

@@ -86,9 +86,9 @@ void ObjectStore::Learn(const v1::TrajectoryBatch& batch, std::span<const Key128
     header_.set_run_id(batch.run_id());
     header_.set_environment_fingerprint(batch.environment_fingerprint());
     *header_.mutable_objectives() = batch.objectives();
-    header_.set_reward_fingerprint(batch.reward_fingerprint());
     num_objectives_ = batch.objectives_size();
   }
+  header_.set_reward_fingerprint(batch.reward_fingerprint());  // The newest, where it may change.
   if (header_.object_format().empty()) header_.set_object_format(batch.object_format());
   if (header_.reward_shaping_hash().empty()) {
     header_.set_reward_shaping_hash(batch.reward_shaping_hash());

@@ -27,6 +27,7 @@ ReplayServiceOptions ReplayServiceOptions::FromConfig(const v1::RunConfig& confi
   options.run_id = std::move(run_id);
   options.environment_fingerprint = std::move(environment_fingerprint);
   options.seed = config.seed();
+  options.allow_reward_fingerprint_change = config.reward().allow_fingerprint_change();
   options.max_objects = static_cast<int64_t>(config.replay().max_objects());
   const std::vector<v1::TableShare> mixture = MixtureFromConfig(config.replay());
   const double sample_size = config.learner().batch_trajectories();

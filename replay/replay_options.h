@@ -22,6 +22,8 @@ struct ReplayServiceOptions {
   // Of the shaping in force; batches whose log-rewards were computed with another are refused.
   // Empty: the first batch that brings log-rewards settles it.
   std::string reward_shaping_hash;
+  // Whether batches of another oracle than the first one's are taken.
+  bool allow_reward_fingerprint_change = false;
   std::vector<ReplayTableOptions> tables;
   int64_t max_objects = 1'000'000;  // Distinct terminal objects kept; 0 = no limit.
   uint64_t seed = 0;

@@ -32,10 +32,8 @@ absl::StatusOr<ReplayProcess> MakeReplayProcess(const ReplayProcessOptions& opti
                                                 const FileSystem& file_system) {
   auto environment = MakeEnvironment(options.config.environment());
   if (!environment.ok()) return environment.status();
-  auto reward = MakeRewardFunction(options.config);
+  auto reward = MakeRewardComponents(options.config);
   if (!reward.ok()) return reward.status();
-  auto shaping = MakeRewardShaping(options.config.reward_shaping(), (*reward)->objectives());
-  if (!shaping.ok()) return shaping.status();
   std::optional<SavedReplay> saved;
   if (!options.state_directory.empty()) {
     auto loaded = LoadReplayState(file_system, options.state_directory);
@@ -46,7 +44,7 @@ absl::StatusOr<ReplayProcess> MakeReplayProcess(const ReplayProcessOptions& opti
   if (!run_id.ok()) return run_id.status();
   ReplayServiceOptions service_options =
       ReplayServiceOptions::FromConfig(options.config, *run_id, (*environment)->spec().fingerprint);
-  service_options.reward_shaping_hash = shaping->hash();
+  service_options.reward_shaping_hash = reward->shaping.hash();
   service_options.server_incarnation = options.server_incarnation;
   service_options.clock = absl::Now;
   auto service = ReplayService::Create(std::move(service_options));

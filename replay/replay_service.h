@@ -130,7 +130,7 @@ class ReplayService final : public ReplayClient {
 
   const ReplayServiceOptions options_;
   const std::unique_ptr<TableSet> tables_;
-  BatchAgreement agreement_;
+  BatchAgreement agreement_{options_.allow_reward_fingerprint_change};
   ObjectStore objects_;
   InsertWindow window_;
   std::atomic<uint64_t> acknowledged_{0};  // Trajectories.

@@ -220,6 +220,7 @@ absl::Status EmbeddedRun::MakeActor() {
   options.stream = kRolloutStream;
   options.rollout_trajectories = RolloutTrajectories(config_);
   options.exploration = ExplorationSchedule::FromConfig(config_.actor().exploration());
+  options.allow_fingerprint_change = config_.reward().allow_fingerprint_change();
   auto actor = Actor::Create(options, *components_.environment, *std::move(model),
                              *components_.shaping, *reward_, weights_, *std::move(inserts));
   if (!actor.ok()) return actor.status();

@@ -47,7 +47,10 @@ bool EmbeddedRun::StopRequested() const {
 
 void EmbeddedRun::WatchForStop(const std::atomic<bool>& ended) {
   while (!ended) {
-    if (StopRequested()) return reward_->Cancel();
+    if (StopRequested()) {
+      reward_->Cancel();
+      return actor_->Cancel();
+    }
     absl::SleepFor(kStopLook);
   }
 }
@@ -102,6 +105,7 @@ absl::Status EmbeddedRun::TrainWithTwoThreads() {
     over_ = true;
   }
   reward_->Cancel();
+  actor_->Cancel();
   replay_->Close(absl::CancelledError("the run is over"));
   actor.join();
   return actor_status_.ok() ? status : actor_status_;

@@ -45,18 +45,21 @@ class GrpcReplica final : public RewardClient {
 };
 
 absl::StatusOr<std::vector<OracleReplica>> MakeGrpcReplicas(
-    const v1::OracleConfig& config, bool insecure, std::vector<std::function<void()>>& cancel) {
+    const v1::OracleConfig& config, bool insecure, Log& log,
+    std::vector<std::function<void()>>& cancel) {
+  const std::string key = absl::StrCat("reward.oracles[", config.name(), "].grpc");
   ChannelOptions options;
+  options.log = &log;
   options.insecure = insecure;
   options.balanced = true;
   if (config.grpc().has_tls()) options.security.tls = config.grpc().tls();
   options.security.token_file = config.grpc().token_file();
+  options.security.tls_key = key + ".tls";
+  options.security.token_key = key + ".token_file";
   std::vector<OracleReplica> replicas;
   for (int i = 0; i < config.grpc().addresses_size(); ++i) {
     const std::string& address = config.grpc().addresses(i);
-    auto channel =
-        MakeChannel(absl::StrCat("reward.oracles[", config.name(), "].grpc.addresses[", i, "]"),
-                    address, options);
+    auto channel = MakeChannel(absl::StrCat(key, ".addresses[", i, "]"), address, options);
     if (!channel.ok()) return channel.status();
     auto replica = std::make_unique<GrpcReplica>(*channel, absl::Seconds(config.timeout_seconds()));
     cancel.push_back([replica = replica.get()] { replica->Cancel(); });
@@ -97,11 +100,12 @@ absl::StatusOr<std::vector<OracleReplica>> MakeReplicas(
     const v1::OracleConfig& config, bool insecure, Log& log,
     std::vector<std::function<void()>>& cancel) {
   if (config.kind_case() == v1::OracleConfig::kGrpc) {
-    return MakeGrpcReplicas(config, insecure, cancel);
+    return MakeGrpcReplicas(config, insecure, log, cancel);
   }
   AdapterOptions options;
   options.insecure = insecure;
   options.log = &log;
+  options.cancel = &cancel;
   auto oracle = MakeAdapter(config, options);
   if (!oracle.ok()) return oracle.status();
   std::vector<OracleReplica> replicas;

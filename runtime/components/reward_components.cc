@@ -1,11 +1,15 @@
 #include "runtime/components/reward_components.h"
 
 #include <algorithm>
+#include <memory>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "runtime/components/environment_components.h"
 
 namespace anabranch {
 namespace {
@@ -84,6 +88,21 @@ absl::StatusOr<RewardShaping> MakeRewardShaping(const v1::RewardShapingConfig& c
   return RewardShaping::Create(options);
 }
 
+namespace {
+
+// A reward that stands beside oracles must be of the same columns.
+absl::Status CheckBeside(std::span<const ObjectiveInfo> named, const RewardFunction& reward) {
+  const auto same = [](const ObjectiveInfo& a, const ObjectiveInfo& b) { return a.name == b.name; };
+  const std::span<const ObjectiveInfo> own = reward.objectives();
+  if (std::equal(named.begin(), named.end(), own.begin(), own.end(), same)) return absl::OkStatus();
+  const auto add_name = [](std::string* out, const ObjectiveInfo& info) { *out += info.name; };
+  return absl::InvalidArgumentError(absl::StrCat(
+      "reward_shaping.objectives are ", absl::StrJoin(named, ", ", add_name), ", and ",
+      reward.fingerprint(), ", which stands beside reward.oracles, computes ",
+      absl::StrJoin(own, ", ", add_name), "; give the same, or leave the built-in reward out"));
+}
+
+// The objectives that the configuration names, in its order.
 std::vector<ObjectiveInfo> NamedObjectives(const v1::RewardShapingConfig& config) {
   std::vector<ObjectiveInfo> objectives;
   for (const v1::ObjectiveShaping& objective : config.objectives()) {
@@ -95,6 +114,7 @@ std::vector<ObjectiveInfo> NamedObjectives(const v1::RewardShapingConfig& config
   return objectives;
 }
 
+// "oracles(docking, qed): affinity, qed".
 std::string OraclesFingerprint(const v1::RunConfig& config) {
   std::vector<std::string> oracles, objectives;
   for (const v1::OracleConfig& oracle : config.reward().oracles()) oracles.push_back(oracle.name());
@@ -103,6 +123,30 @@ std::string OraclesFingerprint(const v1::RunConfig& config) {
   }
   return absl::StrCat("oracles(", absl::StrJoin(oracles, ", "),
                       "): ", absl::StrJoin(objectives, ", "));
+}
+
+}  // namespace
+
+absl::StatusOr<RewardComponents> MakeRewardComponents(const v1::RunConfig& config) {
+  const bool built_in = config.reward().oracle_case() != v1::RewardConfig::ORACLE_NOT_SET;
+  if (!built_in && !config.reward().oracles().empty()) return MakeRewardComponents(config, nullptr);
+  auto function = MakeRewardFunction(config);
+  if (!function.ok()) return function.status();
+  return MakeRewardComponents(config, *std::move(function));
+}
+
+absl::StatusOr<RewardComponents> MakeRewardComponents(
+    const v1::RunConfig& config, std::shared_ptr<const RewardFunction> function) {
+  const bool oracles = !config.reward().oracles().empty();
+  const std::vector<ObjectiveInfo> named = NamedObjectives(config.reward_shaping());
+  if (oracles && function != nullptr) {
+    if (absl::Status status = CheckBeside(named, *function); !status.ok()) return status;
+  }
+  auto shaping = MakeRewardShaping(config.reward_shaping(),
+                                   oracles ? std::span(named) : function->objectives());
+  if (!shaping.ok()) return shaping.status();
+  std::string fingerprint = oracles ? OraclesFingerprint(config) : function->fingerprint();
+  return RewardComponents{std::move(function), std::move(fingerprint), *std::move(shaping)};
 }
 
 }  // namespace anabranch

@@ -2,9 +2,9 @@
 #ifndef ANABRANCH_RUNTIME_COMPONENTS_REWARD_COMPONENTS_H_
 #define ANABRANCH_RUNTIME_COMPONENTS_REWARD_COMPONENTS_H_
 
+#include <memory>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "anabranch/v1/config.pb.h"
@@ -19,12 +19,24 @@ namespace anabranch {
 absl::StatusOr<RewardShaping> MakeRewardShaping(const v1::RewardShapingConfig& config,
                                                 std::span<const ObjectiveInfo> objectives);
 
-// The objectives that the configuration names, in its order: the columns of a run whose values come
-// from oracles of the user's own.
-std::vector<ObjectiveInfo> NamedObjectives(const v1::RewardShapingConfig& config);
+// What a run knows of its rewards.
+struct RewardComponents {
+  // The built-in reward; null where only the user's oracles know the values. Beside oracles it is
+  // what the learned distribution is compared with, and computes nothing that is trained on.
+  std::shared_ptr<const RewardFunction> function;
+  // What stands in checkpoints: the built-in reward's fingerprint, or the names of the oracles and
+  // their objectives. (Which versions of them answered is kept by the reward service.)
+  std::string fingerprint;
+  RewardShaping shaping;
+};
 
-// "oracles(docking, qed): affinity, qed", of a configuration with oracles.
-std::string OraclesFingerprint(const v1::RunConfig& config);
+// Of a configuration with its defaults filled in. Errors name the key; INVALID_ARGUMENT also for a
+// built-in reward beside oracles that computes other objectives than the configuration names.
+absl::StatusOr<RewardComponents> MakeRewardComponents(const v1::RunConfig& config);
+
+// The same with a reward of the caller's own; null only where the configuration has oracles.
+absl::StatusOr<RewardComponents> MakeRewardComponents(
+    const v1::RunConfig& config, std::shared_ptr<const RewardFunction> function);
 
 }  // namespace anabranch
 

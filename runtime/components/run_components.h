@@ -18,11 +18,8 @@ namespace anabranch {
 // Everything of a run that doesn't change while it runs. Thread-safe.
 struct RunComponents {
   std::unique_ptr<const Environment> environment;
-  // The built-in reward; null where only the user's oracles know the values. Beside oracles it is
-  // what the learned distribution is compared with, and computes nothing that is trained on.
+  // See RewardComponents: null where only the user's oracles know the values.
   std::shared_ptr<const RewardFunction> reward;
-  // What stands in checkpoints: the built-in reward's fingerprint, or the names of the oracles and
-  // their objectives. (Which versions of them answered is kept by the reward service.)
   std::string reward_fingerprint;
   std::unique_ptr<const RewardShaping> shaping;
   std::unique_ptr<const Objective> objective;

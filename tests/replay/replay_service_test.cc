@@ -173,6 +173,21 @@ TEST(ReplayService, BatchesMustAgreeOnTheirLayout) {
   EXPECT_EQ(Insert(*service, MakeInsert(2, other)).refusal().field(), "reward_fingerprint");
 }
 
+TEST(ReplayService, AnotherOracleIsTakenWhereItMayChange) {
+  ReplayServiceOptions options = MakeServiceOptions();
+  options.allow_reward_fingerprint_change = true;
+  auto service = Make(options);
+  Insert(*service, MakeInsert(1, MakeBatch(3)));
+  v1::TrajectoryBatch other = MakeBatch(3, 3);
+  other.set_reward_fingerprint("oracle/2");
+  EXPECT_EQ(Insert(*service, MakeInsert(2, other)).result(), v1::INSERT_RESULT_INSERTED);
+  EXPECT_EQ((*service->OpenSample(MakeSampleOpening(6)))->Next()->batch().lengths_size(), 6);
+  v1::QueryObjectsRequest request;
+  *request.mutable_handshake() = MakeHandshake();
+  EXPECT_EQ(service->QueryObjects(request)->objects().reward_fingerprint(), "oracle/2")
+      << "the newest";
+}
+
 TEST(ReplayService, AnotherRunOrEnvironmentIsRefusedByName) {
   auto service = Make();
   v1::InsertOpening opening;
