@@ -15,7 +15,7 @@
 #include "absl/time/time.h"
 #include "anabranch/v1/config.pb.h"
 #include "anabranch/v1/status.pb.h"
-#include "reward/budget.h"
+#include "reward/budget/budget.h"
 #include "reward/gateway/oracle_router.h"
 #include "reward/metered_reward.h"
 #include "reward/oracle_chain.h"

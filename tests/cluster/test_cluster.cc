@@ -66,7 +66,10 @@ SupervisedRole& TestCluster::Role(const std::string& name) {
 
 std::vector<std::string> TestCluster::Command(const std::string& name, const std::string& listen) {
   const PeerAddresses peers{Endpoint("replay"), Endpoint("reward"), Endpoint("learner")};
-  return RoleCommand(options_, RoleOfName(name), name, listen, peers);
+  std::vector<std::string> command = RoleCommand(options_, RoleOfName(name), name, listen, peers);
+  const std::vector<std::string>& more = arguments_[name];
+  command.insert(command.end(), more.begin(), more.end());
+  return command;
 }
 
 void TestCluster::StartAll(int actors) {

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -28,6 +29,11 @@ class TestCluster {
   // `config` is one of configs/; `set` goes over it for all processes.
   TestCluster(const std::string& config, std::vector<std::string> set);
   ~TestCluster();
+
+  // More arguments for a process, from its next start on.
+  void AddArguments(const std::string& name, std::vector<std::string> arguments) {
+    arguments_[name] = std::move(arguments);
+  }
 
   // replay, reward, learner and so many actors, each once its peers listen.
   void StartAll(int actors);
@@ -75,6 +81,7 @@ class TestCluster {
   RoleCommandOptions options_;
   std::map<std::string, SupervisedRole> roles_;
   std::map<std::string, std::shared_ptr<grpc::Channel>> channels_;
+  std::map<std::string, std::vector<std::string>> arguments_;
   int actors_ = 0;
 };
 
