@@ -45,8 +45,8 @@ struct Hostile {
   // The truth beside it stands in the configuration already, by default.
   std::vector<std::string> Settings() const {
     return {"reward.hypergrid={}", "reward_shaping.objectives=[{name: reward}]",
-            absl::StrCat("reward.oracles=[{name: hostile, timeout_seconds: 0.3, "
-                         "circuit: {open_seconds: 0.2}, grpc: {addresses: ['127.0.0.1:",
+            absl::StrCat("reward.oracles=[{name: hostile, timeout_seconds: 0.2, "
+                         "circuit: {open_seconds: 0.05}, grpc: {addresses: ['127.0.0.1:",
                          near.port(), "', '127.0.0.1:", far.port(), "']}}]")};
   }
 

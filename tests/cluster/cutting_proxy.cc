@@ -9,10 +9,14 @@
 
 #include <algorithm>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+
 namespace anabranch {
 namespace {
 
-constexpr int kLookMillis = 20;      // Between two looks at whether everything ends.
+constexpr int kLookMillis = 20;  // Between two looks at whether everything ends.
+constexpr absl::Duration kSilence = absl::Seconds(1);
 constexpr int64_t kSilentEvery = 6;  // Connections.
 
 sockaddr_in Loopback(uint16_t port) {
@@ -130,9 +134,12 @@ void CuttingProxy::End(Link& link) {
   } else {
     ++silent_;
   }
-  // Swallows what still comes, until the client has had enough.
+  // Swallows what still comes, until the client has had enough, or the network is there again and
+  // knows nothing of it.
+  ResetOnClose(link.client);
+  const absl::Time end = absl::Now() + kSilence;
   char bytes[16 * 1024];
-  while (!stopping_) {
+  while (!stopping_ && absl::Now() < end) {
     pollfd waiting = {link.client, POLLIN, 0};
     if (poll(&waiting, 1, kLookMillis) <= 0) continue;
     if (recv(link.client, bytes, sizeof(bytes), 0) <= 0) break;

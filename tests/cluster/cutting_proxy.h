@@ -17,7 +17,7 @@ namespace anabranch {
 
 // Forwards TCP connections on loopback. Each lives for a number of bytes that is drawn for it, then
 // it is reset, or half closed (the client reads the end, while what it writes goes nowhere), in
-// turn; every so often one goes silent instead: nothing is forwarded, and nobody is told.
+// turn; every so often one goes silent for a second instead, and nobody is told.
 // Thread-safe.
 class CuttingProxy {
  public:
