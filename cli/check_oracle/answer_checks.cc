@@ -54,7 +54,7 @@ void CheckSteadiness(Probe& probe, OracleReport& report) {
   report.Fail(
       check,
       status.ok() ? absl::StrCat("claimed, but ", tally.different, " in the same batch")
-                  : status.ToString(),
+                  : InWords(status),
       status.ok() ? "Say deterministic = false: caches then keep mean and count" : kShapeRemedy);
   probe.StopComparing();
 }
@@ -70,7 +70,7 @@ void CheckOrder(Probe& probe, OracleReport& report) {
   std::rotate(objects.begin(), objects.begin() + objects.size() / 3, objects.end());
   Tally tally;
   if (const absl::Status status = Tell(probe, objects, tally); !status.ok()) {
-    report.Fail(check, status.ToString(), kShapeRemedy);
+    report.Fail(check, InWords(status), kShapeRemedy);
   } else if (!tally.different.empty()) {
     report.Fail(check, absl::StrCat("in another order, ", tally.different),
                 "Answer i belongs to object i of the request; nothing may be sorted or dropped");
@@ -86,7 +86,7 @@ void CheckRepeat(Probe& probe, OracleReport& report) {
   const v1::EvaluateRequest request = probe.Request(probe.objects());
   const auto first = probe.Ask(request), second = probe.Ask(request);
   if (!first.ok() || !second.ok()) {
-    report.Fail(check, (first.ok() ? second : first).status().ToString(),
+    report.Fail(check, InWords((first.ok() ? second : first).status()),
                 "A request may be sent again after a lost answer, under the same request_id");
     return;
   }
@@ -130,7 +130,7 @@ void CheckDeterminism(Probe& probe, OracleReport& report) {
   if (claimed && !probe.comparable()) return;  // The fault has been found already.
   Tally tally;
   if (const absl::Status status = TellInOtherBatches(probe, tally); !status.ok()) {
-    report.Fail(check, status.ToString(), kShapeRemedy);
+    report.Fail(check, InWords(status), kShapeRemedy);
   } else if (claimed && !tally.different.empty()) {
     report.Fail(check, absl::StrCat("claimed, but ", tally.different, " in another batch"),
                 "Say deterministic = false, or make values depend on the object alone");
@@ -151,7 +151,7 @@ void CheckBounds(Probe& probe, OracleReport& report) {
   const char* check = "answers.bounds";
   const auto response = probe.Ask(probe.Request(probe.objects()));
   if (!response.ok()) {
-    report.Fail(check, response.status().ToString(), kShapeRemedy);
+    report.Fail(check, InWords(response.status()), kShapeRemedy);
     return;
   }
   for (int i = 0; i < static_cast<int>(probe.objects().size()); ++i) {
@@ -180,7 +180,7 @@ std::string SubsetFault(Probe& probe, const std::vector<int>& columns) {
     request.add_objectives(probe.description().objectives(column).name());
   }
   const auto response = probe.Ask(request);
-  if (!response.ok()) return response.status().ToString();
+  if (!response.ok()) return InWords(response.status());
   if (!probe.comparable()) return "";
   for (size_t i = 0; i < probe.objects().size(); ++i) {
     const std::string& object = probe.objects()[i];
@@ -228,7 +228,7 @@ void CheckTickets(Probe& probe, OracleReport& report) {
   if (status.ok()) status = probe.Ask(again).status();
   if (status.ok()) status = probe.Ask(unknown).status();
   if (!status.ok()) {
-    report.Fail(check, status.ToString(),
+    report.Fail(check, InWords(status),
                 "An object that comes with its ticket is answered or PENDING again; one with an "
                 "unknown ticket is evaluated anew");
     return;

@@ -53,7 +53,7 @@ bool Settle(const CheckOracleOptions& options, Probe& probe, OracleReport& repor
   if (candidates.empty()) return false;
   const absl::Status status = probe.Settle(candidates);
   if (!status.ok()) {
-    report.Fail("answers.shape", status.ToString(),
+    report.Fail("answers.shape", InWords(status),
                 "Each answer has one status for each object and n x m values, finite where valid");
     return false;
   }
@@ -91,7 +91,7 @@ OracleReport CheckOracle(const CheckOracleOptions& options, RewardClient& oracle
   report.address = options.address;
   const auto description = oracle.Describe({});
   if (!description.ok()) {
-    report.Fail("describe", description.status().ToString(), ConnectRemedy(description.status()));
+    report.Fail("describe", InWords(description.status()), ConnectRemedy(description.status()));
     return report;
   }
   report.description = *description;

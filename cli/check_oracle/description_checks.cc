@@ -21,7 +21,7 @@ void CheckFingerprint(const v1::DescribeResponse& first, RewardClient& oracle,
   }
   const auto second = oracle.Describe({});
   if (!second.ok()) {
-    report.Fail(check, absl::StrCat("a second Describe failed: ", second.status().ToString()),
+    report.Fail(check, absl::StrCat("a second Describe failed: ", InWords(second.status())),
                 "Describe is called at every connection and must always answer");
   } else if (second->fingerprint() != first.fingerprint()) {
     report.Fail(check,
@@ -121,7 +121,7 @@ void CheckHealth(const HealthProbe& health, OracleReport& report) {
   const auto whole = health("");
   if (!whole.ok()) {
     report.Warn(
-        "health", absl::StrCat("grpc.health.v1 doesn't answer: ", whole.status().ToString()),
+        "health", absl::StrCat("grpc.health.v1 doesn't answer: ", InWords(whole.status())),
         "Serve grpc.health.v1.Health, so that orchestrators and load balancers can probe it");
   } else if (*whole != "SERVING") {
     report.Fail("health", absl::StrCat("says ", *whole, " although it answers"),

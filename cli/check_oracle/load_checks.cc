@@ -42,7 +42,7 @@ std::string RotatedFault(Probe& probe, int by) {
   std::vector<std::string> objects = probe.objects();
   std::rotate(objects.begin(), objects.begin() + by % objects.size(), objects.end());
   const auto response = probe.Ask(probe.Request(objects));
-  if (!response.ok()) return response.status().ToString();
+  if (!response.ok()) return InWords(response.status());
   if (!probe.comparable()) return "";
   for (size_t i = 0; i < objects.size(); ++i) {
     const Judgement judgement = JudgementOf(*response, static_cast<int>(i));

@@ -47,7 +47,7 @@ void CheckOneBadObject(Probe& probe, const BadObject& bad, std::string& fault,
   const std::string &left = probe.objects().front(), &right = probe.objects().back();
   const auto response = probe.Ask(probe.Request(std::vector<std::string>{left, bad.bytes, right}));
   if (!response.ok()) {
-    fault = absl::StrCat(bad.what, " fails its whole batch: ", response.status().ToString());
+    fault = absl::StrCat(bad.what, " fails its whole batch: ", InWords(response.status()));
     return;
   }
   const v1::ObjectStatus status = response->statuses(1);
@@ -73,10 +73,10 @@ void MustRefuse(Probe& probe, const char* check, const v1::EvaluateRequest& requ
   if (status.ok()) {
     report.Fail(check, "is accepted", wanted);
   } else if (IsRetryable(status)) {
-    report.Fail(check, absl::StrCat("is refused with ", status.ToString(), ", which is retried"),
+    report.Fail(check, absl::StrCat("is refused with ", InWords(status), ", which is retried"),
                 wanted);
   } else if (std::find(codes.begin(), codes.end(), status.code()) == codes.end()) {
-    report.Fail(check, absl::StrCat("is refused with ", status.ToString()), wanted);
+    report.Fail(check, absl::StrCat("is refused with ", InWords(status)), wanted);
   } else if (!reason.empty() && ReasonOf(status) != reason) {
     report.Warn(check,
                 absl::StrCat("is refused with ", absl::StatusCodeToString(status.code()),
@@ -113,10 +113,10 @@ void CheckEmptyBatch(Probe& probe, OracleReport& report) {
   if (response.ok()) {
     report.Pass("answers.empty_batch", "an empty batch gets an empty answer");
   } else if (absl::IsInvalidArgument(response.status())) {
-    report.Warn("answers.empty_batch", response.status().ToString(),
+    report.Warn("answers.empty_batch", InWords(response.status()),
                 "Answer a batch of 0 objects with 0 answers: tools probe with it");
   } else {
-    report.Fail("answers.empty_batch", response.status().ToString(),
+    report.Fail("answers.empty_batch", InWords(response.status()),
                 "Answer a batch of 0 objects with 0 answers");
   }
 }

@@ -7,10 +7,16 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "anabranch/v1/reward.pb.h"
 
 namespace anabranch {
+
+// Code and message, without what is meant for machines.
+inline std::string InWords(const absl::Status& status) {
+  return status.ToString(absl::StatusToStringMode::kWithNoExtraData);
+}
 
 enum class Verdict { kPass, kFail, kWarn, kSkip };
 

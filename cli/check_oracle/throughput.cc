@@ -103,7 +103,7 @@ void MeasureThroughput(Probe& probe, OracleReport& report) {
     if (!row.ok()) {
       report.Fail("load.throughput",
                   absl::StrCat("a batch of ", batch, " objects with ", in_flight,
-                               " in flight: ", row.status().ToString()),
+                               " in flight: ", InWords(row.status())),
                   "Answer every size up to max_batch_objects within the deadline, or lower it");
       return false;
     }
