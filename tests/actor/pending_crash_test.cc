@@ -5,6 +5,7 @@
 #include <iterator>
 #include <map>
 #include <memory>
+#include <ostream>
 #include <set>
 #include <string>
 #include <thread>
@@ -147,7 +148,7 @@ class PendingCrashTest : public testing::Test {
     ActorOptions actor = world_.Options();
     actor.identity.incarnation = actor.stream = incarnation;
     PipelineOptions options;
-    options.max_pending_batches = batches + 1;
+    options.max_pending_batches = 1;  // Asked about in the order of rolling, as oracle.Open counts.
     options.pending = pending->get();
     options.cancel_reward = [&] { oracle.Cancel(); };
     options.open_inserts = [&](uint64_t client) {
@@ -213,6 +214,10 @@ struct Crash {
   int steps;
   bool last_is_done;
 };
+
+void PrintTo(const Crash& crash, std::ostream* out) {
+  *out << crash.steps << (crash.last_is_done ? " steps" : " steps, the last undone");
+}
 
 class PendingCrashAtTest : public PendingCrashTest, public testing::WithParamInterface<Crash> {};
 

@@ -518,7 +518,12 @@ TEST_F(WeightsServicePublish, PublisherThatStallsDoesNotKeepOthersOut) {
     stalled.back()->Send(sha256_, 0, "n");
   }
   EXPECT_TRUE(Push(*stub_, next_).ok());
-  for (const auto& publication : stalled) EXPECT_FALSE(publication->Finish().ok());
+  for (const auto& publication : stalled) {
+    // One whose first message the server saw only after the push repeats what is there already.
+    const auto newest = publication->Finish();
+    EXPECT_TRUE(!newest.ok() || newest->version() == next_.manifest.policy().version())
+        << newest.status();
+  }
 }
 
 TEST(WeightsService, OptionsAreChecked) {
