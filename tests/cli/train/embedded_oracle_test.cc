@@ -111,7 +111,7 @@ for line in sys.stdin:
 TEST_P(OracleTest, AStopEndsTheWaitForAnOracleThatFailsAgainAndAgain) {
   const std::string asked = Path("asked");
   auto options = WithOracle("import sys\nsys.stdin.readline()\nopen('" + asked + "', 'w')\n", {});
-  options.stop_requested = [this, asked](int64_t) { return *PosixFileSystem()->Exists(asked); };
+  options.stop_requested = [asked](int64_t) { return *PosixFileSystem()->Exists(asked); };
   auto summary = Train(std::move(options));
   ASSERT_TRUE(summary.ok()) << summary.status();
   EXPECT_FALSE(summary->finished);
