@@ -90,7 +90,7 @@ void JoinValues(const ResultRows& rows, std::span<const int> from, v1::EvaluateR
 
 }  // namespace
 
-absl::Status CheckColumns(const v1::EvaluateResponse& answer, int64_t n, int64_t m) {
+std::string ColumnFault(const v1::EvaluateResponse& answer, int64_t n, int64_t m) {
   const struct {
     absl::string_view field;
     int64_t found;
@@ -110,11 +110,17 @@ absl::Status CheckColumns(const v1::EvaluateResponse& answer, int64_t n, int64_t
   };
   for (const auto& column : columns) {
     if (column.found == column.expected || (column.optional && column.found == 0)) continue;
-    return absl::UnavailableError(
-        absl::StrCat("the oracle's answer doesn't fit the question: ", column.field, ": has ",
-                     column.found, " entries, expected ", column.expected));
+    return absl::StrCat(column.field, ": has ", column.found, " entries, expected ",
+                        column.expected);
   }
-  return absl::OkStatus();
+  return "";
+}
+
+absl::Status CheckColumns(const v1::EvaluateResponse& answer, int64_t n, int64_t m) {
+  const std::string fault = ColumnFault(answer, n, m);
+  if (fault.empty()) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("the oracle's answer doesn't fit the question: ", fault));
 }
 
 absl::StatusOr<ResultRows> SplitAnswer(const v1::EvaluateResponse& answer, int n,

@@ -25,6 +25,10 @@ struct LaterResult {
   uint64_t retry_after_millis = 0;
 };
 
+// Which column of an answer about n objects and m objectives has another length than it must have,
+// and which; empty where none has.
+std::string ColumnFault(const v1::EvaluateResponse& answer, int64_t n, int64_t m);
+
 // UNAVAILABLE names a column that has another length than n objects and m objectives want.
 absl::Status CheckColumns(const v1::EvaluateResponse& answer, int64_t n, int64_t m);
 

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "reward/cache/result_columns.h"
 #include "runtime/error_reason.h"
 #include "runtime/refusal.h"
 
@@ -34,29 +35,8 @@ void Shorten(std::string& text) {
 std::string Shown(absl::string_view id) { return std::string(id.substr(0, 100)); }
 
 absl::Status CheckLengths(const v1::EvaluateResponse& answer, int64_t n, int64_t m) {
-  const struct {
-    absl::string_view field;
-    int64_t found;
-    int64_t expected;
-    bool optional;
-  } columns[] = {
-      {"statuses", answer.statuses_size(), n, false},
-      {"raw_values", answer.raw_values_size(), n * m, false},
-      {"raw_value_valid", answer.raw_value_valid_size(), n * m, true},
-      {"raw_standard_errors", answer.raw_standard_errors_size(), n * m, true},
-      {"evaluation_counts", answer.evaluation_counts_size(), n, true},
-      {"tickets", answer.tickets_size(), n, true},
-      {"retry_after_millis", answer.retry_after_millis_size(), n, true},
-      {"reasons", answer.reasons_size(), n, true},
-      {"costs", answer.costs_size(), n, true},
-      {"from_cache", answer.from_cache_size(), n, true},
-  };
-  for (const auto& column : columns) {
-    if (column.found == column.expected || (column.optional && column.found == 0)) continue;
-    return Malformed(
-        absl::StrCat(column.field, ": has ", column.found, " entries, expected ", column.expected));
-  }
-  return absl::OkStatus();
+  const std::string fault = ColumnFault(answer, n, m);
+  return fault.empty() ? absl::OkStatus() : Malformed(fault);
 }
 
 template <typename Column>
